@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gate hands records to the journal through this port; neither room knows the other.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/result.h"
+#include "event/event.h"
+
+namespace sallyport {
+
+enum class Durability {
+  kWritten,  // write(2) returned: survives the death of the process; fsynced within 5 ms
+  kSynced,   // fdatasync(2) returned
+};
+
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+
+  // Called once, on the recorder's thread, when the record is as durable as asked or cannot be;
+  // must not block. The value is the record's seq.
+  using Done = std::move_only_function<void(Result<std::uint64_t>)>;
+
+  // Any thread; never blocks. A full queue or a failed journal answers kUnavailable through `done`
+  // (which may then be called on the caller's thread). An empty `done` is allowed.
+  virtual void record(Event event, Durability until, Done done) = 0;
+
+  // False while the journal cannot write: ask before work that costs money is begun.
+  virtual bool accepting() const = 0;
+};
+
+}  // namespace sallyport

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request and its answer in flight. A plain struct: each part is written by the one stage named
+// beside it and read by those that come later. Only rooms of the gate may include this.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/secret.h"
+#include "event/event.h"
+#include "event/principal.h"
+#include "exchange/request_body.h"
+#include "net/body.h"
+#include "net/http1_head.h"
+#include "net/loop.h"
+
+namespace sallyport {
+
+// Why the gate says no: becomes OpenAI's error envelope. `code` is stable and documented.
+struct Refusal {
+  int status = 400;
+  const char* code = "invalid_request";
+  std::string message;                    // for the caller; never quotes a credential or a prompt
+  const char* type = "invalid_request_error";
+  const char* param = nullptr;
+  std::optional<int> retry_after_s = {};  // only where waiting helps
+  bool close = false;                     // the connection cannot be read on
+};
+
+// The head of the answer, then its body.
+struct Answer {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names; framing fields are http's
+  std::optional<std::uint64_t> content_length;  // none: chunked (or closed for HTTP/1.0)
+  bool event_stream = false;
+  std::unique_ptr<net::BodySource> body;        // null: no body
+};
+
+// What ended an exchange before its time.
+enum class Cancel { kNone, kClientGone, kKeyRevoked, kShutdown };
+
+struct Usage {  // as the provider told it
+  std::optional<std::int64_t> input, output, cached, cache_write;
+  std::optional<std::string> model;         // the answer's model name
+  std::optional<std::string> service_tier;  // of the answer
+  std::optional<double> seconds;            // transcriptions billed by duration
+  bool estimated = false;
+};
+
+struct Exchange {
+  // http: before any stage
+  std::string request_id;
+  UtcTime received_at{};
+  std::int64_t received_us = 0;            // steady
+  IpAddress source;                        // the client, after trusted proxies
+  std::string certificate_thumbprint;      // of a verified client certificate
+  std::string method;
+  std::string path;                        // normal form; the policy never sees another than the upstream
+  std::string query;
+  std::string endpoint;                    // "POST /v1/chat/completions" for policy and log
+  std::string head_bytes;                  // what `headers` points into; given up when sent
+  std::vector<net::Header> headers;        // the client's, read only
+  std::optional<Secret> credential;        // taken out of the head, from exactly one place
+  RequestBody body;
+  net::Loop* loop = nullptr;
+
+  // keys
+  std::optional<Principal> principal;
+  std::optional<std::string> claimed_kid;
+  const char* denied_because = nullptr;    // for the record, never for the caller
+
+  // policy
+  std::string module = "unlisted";
+  std::string purpose = "unlisted";
+
+  // body (http/read_body): what later stages need of a JSON or multipart body
+  std::optional<std::string> model;
+  bool stream = false;                     // "stream": true
+
+  // upstream
+  std::string upstream_name;
+  std::optional<int> upstream_status;
+  std::optional<std::string> upstream_request_id;
+  std::optional<std::string> provider_key_id;
+  Answer answer;
+
+  // meter
+  std::optional<Usage> usage;
+  std::optional<double> cost_usd;
+  bool usage_asked_by_client = false;      // stream_options.include_usage of the caller
+  bool usage_injected = false;
+
+  // the answer's way back, written by http
+  std::optional<std::int64_t> first_byte_us;  // steady, when the answer's first byte left
+  std::uint64_t response_bytes = 0;
+  const char* broken = nullptr;            // stable code when the answer did not end well
+  std::optional<std::string> error_code;   // of the provider's error envelope or of our refusal
+
+  // cancelling: set the reason, then call what upstream hung here
+  Cancel cancelled = Cancel::kNone;
+  std::move_only_function<void()> on_cancel;
+  void cancel(Cancel why) {
+    if (cancelled != Cancel::kNone) return;
+    cancelled = why;
+    if (on_cancel) on_cancel();
+  }
+
+  std::optional<std::string_view> header(std::string_view name) const;  // first, case-insensitive
+};
+
+// The record of an exchange as it stands: intent (open) or request (finished).
+Event make_event(const Exchange& x, Kind kind, UtcTime now);
+
+}  // namespace sallyport

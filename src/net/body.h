@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A body that is pulled, piece by piece: back-pressure and streaming come free. A stage that changes a
+// body wraps the source it was given.
+//
+//   for (;;) {
+//     const Result<std::string_view> piece = co_await body->pull();
+//     if (!piece) ...            // broke: the body is not complete
+//     if (piece->empty()) break; // the clean end
+//     use(*piece);
+//   }
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/task.h"
+
+namespace sallyport::net {
+
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // The next bytes, valid until the next pull or the source's end of life; empty at the clean end;
+  // an error if the body broke off (kUnavailable), timed out (kExhausted) or is malformed (kCorrupt).
+  // After an error or the end it must not be called again.
+  virtual Task<Result<std::string_view>> pull() = 0;
+};
+
+// A body that is in memory.
+class BytesBody final : public BodySource {
+ public:
+  explicit BytesBody(std::string bytes) : bytes_(std::move(bytes)) {}
+  Task<Result<std::string_view>> pull() override;
+
+ private:
+  std::string bytes_;
+  bool given_ = false;
+};
+
+}  // namespace sallyport::net

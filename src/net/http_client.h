@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// One outbound HTTP/1.1 connection: send a request, read the head of the answer, pull its body.
+// Pools, breakers and credentials are `upstream`'s business; `ask` is the one-shot form for JWKS,
+// webhooks and the like.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/body.h"
+#include "net/connect.h"
+#include "net/http1_head.h"
+#include "net/tls.h"
+
+namespace sallyport::net {
+
+// An answer's head that outlives the connection's buffer.
+struct ResponseMeta {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::optional<std::uint64_t> content_length;
+  bool has_body = false;
+  const std::string* find(std::string_view lower_name) const;
+};
+
+struct ClientTimeouts {
+  std::int64_t first_byte_ms = 60'000;  // from the last byte of the request to the head's end
+  std::int64_t idle_ms = 120'000;       // between two reads of the body
+  std::int64_t write_ms = 60'000;       // for the request's bytes to be taken, per piece
+};
+
+class ClientConnection {
+ public:
+  ClientConnection(std::unique_ptr<Stream> stream, ClientTimeouts timeouts);
+  ~ClientConnection();
+
+  // Writes the head (complete, written by us) and the body. `body` may be null. A body whose length
+  // the head does not tell is sent chunked (`chunk` true). On an error `sent_any()` tells whether a
+  // byte may have left.
+  // An early answer (413, 401 while the body is going up) stops the sending and is read as usual.
+  Task<Result<void>> send(std::string head, BodySource* body, bool chunk);
+  bool sent_any() const { return sent_any_; }
+
+  // Skips 1xx (at most 8), refuses 101 and everything malformed (kCorrupt).
+  Task<Result<ResponseMeta>> read_head(std::string method);
+
+  // The answer's body; valid while this connection lives. Decodes chunks, checks lengths.
+  BodySource& body();
+
+  // True when the answer ended cleanly, the peer keeps the connection and nothing is left over.
+  bool reusable() const;
+  bool idle_closed() const;  // the peer closed, or sent something unasked, while idle: checked by a peek
+
+  void cancel();  // wakes a waiting send or read; the connection is dead
+  Stream& stream() { return *stream_; }
+
+ private:
+  struct Body;
+  std::unique_ptr<Stream> stream_;
+  ClientTimeouts timeouts_;
+  std::unique_ptr<Body> body_;
+  std::string head_bytes_;   // received, until the head is parsed
+  std::string leftover_;     // body bytes that came with the head
+  bool sent_any_ = false;
+  bool request_complete_ = false;
+  bool keep_alive_ = false;
+  bool head_read_ = false;
+  bool failed_ = false;
+};
+
+struct Question {
+  std::string method = "GET";
+  std::string url;  // http:// or https://; from configuration only
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::size_t answer_bytes_max = 1 << 20;
+  std::int64_t timeout_ms = 10'000;
+};
+struct Reply {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+};
+struct Url {
+  bool tls = false;
+  std::string host;
+  std::uint16_t port = 0;
+  std::string path;  // begins with '/', or empty; no trailing '/'
+  std::string authority() const;  // host[:port] as a Host field has it
+};
+// http/https only; no userinfo, query or fragment.
+Result<Url> parse_url(std::string_view text);
+
+// Connects, asks, reads the whole answer (bounded), closes. Redirects are not followed.
+Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const TlsContext> tls,
+                        Question question);
+
+}  // namespace sallyport::net

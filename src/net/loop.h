@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread's event loop: epoll (edge triggered, each descriptor registered once), timers on a wheel,
+// work posted from other threads, and the detached tasks it owns. Everything but post() and stop()
+// belongs to the loop's own thread. docs/adr/0001 tells why this is ours and not Asio.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/task.h"
+
+namespace sallyport::net {
+
+// Milliseconds on the loop's steady clock. kNever waits without end.
+using Deadline = std::int64_t;
+inline constexpr Deadline kNever = INT64_MAX;
+
+enum class Ready { kReady, kTimeout, kCancelled };
+
+class Loop;
+
+// An entry on a loop's timer wheel. Fires once, not before `at`, at most kTickMs late. Unlinks itself
+// when destroyed. Neither copied nor moved.
+class Timer {
+ public:
+  Timer() = default;
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer();
+  void disarm();
+  bool armed() const { return loop_ != nullptr; }
+
+ private:
+  friend class Loop;
+  Loop* loop_ = nullptr;
+  Timer* previous_ = nullptr;
+  Timer* next_ = nullptr;
+  Deadline at_ = 0;
+  void (*fire_)(void*) = nullptr;
+  void* context_ = nullptr;
+};
+
+// Readiness of one descriptor on one loop. Owns the descriptor. At most one reader and one writer wait.
+class Handle {
+ public:
+  Handle(Loop& loop, int fd);  // registers; `loop` outlives the handle; fd is non-blocking
+  ~Handle();                   // deregisters and closes; nobody may be waiting
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+
+  class Wait;  // awaitable, result Ready
+  Wait readable(Deadline until);
+  Wait writable(Deadline until);
+
+  // What recv saw: call drained() when it returned EAGAIN or less than it was offered, so that the
+  // next readable() waits for a new edge instead of returning at once.
+  void drained() { if (!peer_closed_) can_read_ = false; }
+  void congested() { can_write_ = false; }
+
+  // Wakes both waiters with kCancelled; later waits return kCancelled at once.
+  void cancel();
+  bool cancelled() const { return cancelled_; }
+
+  // The peer sent FIN or RST (EPOLLRDHUP, EPOLLHUP, EPOLLERR). `on_hangup` runs once on the loop when
+  // that is seen while set; reset connections report `reset`.
+  bool peer_closed() const { return peer_closed_; }
+  bool peer_reset() const { return peer_reset_; }
+  void on_hangup(std::move_only_function<void()> then) { on_hangup_ = std::move(then); }
+
+  int fd() const { return fd_; }
+  Loop& loop() const { return loop_; }
+
+  class Wait {
+   public:
+    Wait(Handle& handle, bool write, Deadline until) : handle_(handle), write_(write), until_(until) {}
+    ~Wait();  // a destroyed coroutine leaves no pointer behind
+    Wait(const Wait&) = delete;
+    bool await_ready();
+    void await_suspend(std::coroutine_handle<> waiting);
+    Ready await_resume() const { return result_; }
+
+   private:
+    friend class Handle;
+    void finish(Ready result);
+    Handle& handle_;
+    bool write_;
+    Deadline until_;
+    Ready result_ = Ready::kReady;
+    std::coroutine_handle<> waiting_;
+    Timer timer_;
+  };
+
+ private:
+  friend class Loop;
+  void ready(std::uint32_t events);
+  Loop& loop_;
+  int fd_;
+  bool can_read_ = false;
+  bool can_write_ = true;
+  bool cancelled_ = false;
+  bool peer_closed_ = false;
+  bool peer_reset_ = false;
+  Wait* reader_ = nullptr;
+  Wait* writer_ = nullptr;
+  std::move_only_function<void()> on_hangup_;
+};
+
+// A buffer of kBufferBytes from the loop's free list; empty after release(). An idle connection holds none.
+inline constexpr std::size_t kBufferBytes = 16 * 1024;
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer() { release(); }
+  char* data() const { return bytes_; }
+  explicit operator bool() const { return bytes_ != nullptr; }
+  void release();
+
+ private:
+  friend class Loop;
+  Buffer(Loop* loop, char* bytes) : loop_(loop), bytes_(bytes) {}
+  Loop* loop_ = nullptr;
+  char* bytes_ = nullptr;
+};
+
+class Loop {
+ public:
+  static constexpr int kTickMs = 16;
+
+  Loop();
+  ~Loop();  // destroys the tasks that have not ended
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run();   // on the calling thread until stop()
+  void stop();  // any thread, and signal safe
+
+  // Any thread. Runs `work` on the loop's thread, in order of posting.
+  void post(std::move_only_function<void()> work);
+
+  // Starts a task that nobody awaits; the loop owns it. Loop's thread (or before run()).
+  void spawn(Task<void> task);
+  std::size_t tasks() const { return tasks_; }  // detached tasks not yet ended
+
+  std::int64_t now_ms() const { return now_ms_; }  // steady; read once a turn of the loop
+  void refresh_now();
+
+  void arm(Timer& timer, Deadline at, void (*fire)(void*), void* context);
+
+  class Sleep;
+  Sleep sleep_until(Deadline at);
+  Sleep sleep_for(std::int64_t ms);
+
+  Buffer buffer();
+
+  class Sleep {
+   public:
+    Sleep(Loop& loop, Deadline at) : loop_(loop), at_(at) {}
+    Sleep(const Sleep&) = delete;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> waiting);
+    void await_resume() const {}
+
+   private:
+    Loop& loop_;
+    Deadline at_;
+    std::coroutine_handle<> waiting_;
+    Timer timer_;
+  };
+
+ private:
+  friend class Handle;
+  friend class Timer;
+  friend class Buffer;
+  struct Detached;  // the root coroutine of a spawned task, linked into roots_
+  friend struct Detached;
+  static constexpr std::size_t kSlots = 1024;
+
+  void run_timers();
+  void run_posted();
+  int wait_ms() const;
+  static Detached detach(Loop& loop, Task<void> task);
+
+  int epoll_ = -1;
+  int wake_ = -1;  // eventfd
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> woken_{false};
+  std::int64_t now_ms_ = 0;
+  std::int64_t wheel_at_ = 0;  // tick up to which timers have run
+  std::size_t armed_ = 0;
+  std::array<Timer*, kSlots> wheel_{};
+  std::vector<char*> free_buffers_;
+  std::size_t tasks_ = 0;
+  void* roots_ = nullptr;
+  std::mutex posted_mutex_;
+  std::vector<std::move_only_function<void()>> posted_;
+  std::vector<std::move_only_function<void()>> running_posted_;
+};
+
+}  // namespace sallyport::net

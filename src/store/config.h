@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace sallyport::store {
+
+struct Config {
+  std::string path = "/var/lib/sallyport/sallyport.db";  // SQLite, WAL
+};
+
+}  // namespace sallyport::store
