@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "event/event.h"
 #include "event/principal.h"
+#include "exchange/event_stream.h"
 #include "exchange/request_body.h"
 #include "net/body.h"
 #include "net/http1_head.h"
@@ -41,6 +42,7 @@ struct Answer {
   std::optional<std::uint64_t> content_length;  // none: chunked (or closed for HTTP/1.0)
   bool event_stream = false;
   std::unique_ptr<net::BodySource> body;        // null: no body
+  std::vector<std::unique_ptr<EventFilter>> event_filters;  // added by stages, applied by http
 };
 
 // What ended an exchange before its time.
