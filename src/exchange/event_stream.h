@@ -48,7 +48,10 @@ class EventStreamBody final : public net::BodySource {
   EventStreamBody(std::unique_ptr<net::BodySource> upstream, StreamDialect dialect,
                   std::vector<std::unique_ptr<EventFilter>> filters);
   ~EventStreamBody() override;
+  // One pull after the end reads what the upstream still sends and drops it, so that its connection
+  // can be used again.
   Task<Result<std::string_view>> pull() override;
+  bool finished() const override { return ended_; }
   std::int64_t next_sequence_number() const { return next_sequence_number_; }
 
  private:

@@ -24,6 +24,8 @@
 
 namespace sallyport {
 
+class Ticket;  // exchange/record.h
+
 // Why the gate says no: becomes OpenAI's error envelope. `code` is stable and documented.
 struct Refusal {
   int status = 400;
@@ -70,8 +72,13 @@ struct Exchange {
   std::string head_bytes;                  // what `headers` points into; given up when sent
   std::vector<net::Header> headers;        // the client's, read only
   std::optional<Secret> credential;        // taken out of the head, from exactly one place
-  RequestBody body;
+  net::BodySource* incoming = nullptr;     // the body as it arrives, unframed; null: none is announced
+  std::optional<std::uint64_t> incoming_length;
+  RequestBody body;                        // filled by the stage ReadBody
   net::Loop* loop = nullptr;
+
+  // exchange/record: the open record, durable before the answer's first byte
+  std::shared_ptr<Ticket> intent;
 
   // keys
   std::optional<Principal> principal;
@@ -101,7 +108,9 @@ struct Exchange {
 
   // the answer's way back, written by http
   std::optional<std::int64_t> first_byte_us;  // steady, when the answer's first byte left
-  std::uint64_t response_bytes = 0;
+  std::int64_t finished_us = 0;            // steady, when the record was made
+  std::uint64_t request_bytes = 0;         // of the body as inspected
+  std::uint64_t response_bytes = 0;        // of the body, as far as it went to the client
   const char* broken = nullptr;            // stable code when the answer did not end well
   std::optional<std::string> error_code;   // of the provider's error envelope or of our refusal
 

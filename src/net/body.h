@@ -28,6 +28,11 @@ class BodySource {
   // an error if the body broke off (kUnavailable), timed out (kExhausted) or is malformed (kCorrupt).
   // After an error or the end it must not be called again.
   virtual Task<Result<std::string_view>> pull() = 0;
+
+  // True once it is known that nothing follows the piece last pulled, so that a sender can hold that
+  // piece back until the record is written and send it together with the end. False promises nothing.
+  // A wrapper answers for what it wraps.
+  virtual bool finished() const { return false; }
 };
 
 // A body that is in memory.
@@ -35,6 +40,7 @@ class BytesBody final : public BodySource {
  public:
   explicit BytesBody(std::string bytes) : bytes_(std::move(bytes)) {}
   Task<Result<std::string_view>> pull() override;
+  bool finished() const override { return given_; }
 
  private:
   std::string bytes_;
