@@ -81,7 +81,7 @@ struct Exchange {
   std::shared_ptr<Ticket> intent;
 
   // keys
-  std::optional<Principal> principal;
+  std::shared_ptr<const Principal> principal;  // part of a key snapshot; null until identified
   std::optional<std::string> claimed_kid;
   const char* denied_because = nullptr;    // for the record, never for the caller
 
