@@ -14,7 +14,8 @@
 
 namespace sallyport::net {
 
-inline constexpr std::size_t kHeadersMax = 100;      // RFC 9110 leaves it open; more is an attack or a bug
+inline constexpr std::size_t kHeadersMax =
+    100;  // RFC 9110 leaves it open; more is an attack or a bug
 inline constexpr std::size_t kTargetBytesMax = 8192;
 
 struct Header {
@@ -30,16 +31,16 @@ struct HeadError {
 
 struct RequestHead {
   std::string_view method;
-  std::string_view path;    // origin form, begins with '/', normal form only
-  std::string_view query;   // without '?'; empty if none
+  std::string_view path;   // begins with '/', normal form only; "*" for OPTIONS *
+  std::string_view query;  // without '?'; empty if none
   bool has_query = false;
-  int minor = 1;            // HTTP/1.minor
+  int minor = 1;               // HTTP/1.minor
   std::string_view authority;  // of an absolute-form target; else empty
   std::array<Header, kHeadersMax> headers;
   std::size_t header_count = 0;
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
-  bool keep_alive = true;      // what the client wants
+  bool keep_alive = true;  // what the client wants
   bool expect_continue = false;
   std::string_view host;
   std::span<const Header> fields() const { return {headers.data(), header_count}; }
@@ -73,6 +74,8 @@ class HeadScanner {
   void reset() { *this = HeadScanner(bytes_max_); }
 
  private:
+  HeadError too_long(std::string_view bytes, bool start_line) const;
+
   std::size_t bytes_max_;
   std::size_t at_ = 0;
   std::size_t start_ = 0;
@@ -92,24 +95,29 @@ class ChunkedDecoder {
  public:
   struct Step {
     enum { kMore, kDone, kBad } state = kMore;
-    std::size_t consumed = 0;   // bytes of the input that are used up
-    std::string_view data;      // decoded bytes, a part of the input; may be empty
+    std::size_t consumed = 0;  // bytes of the input that are used up
+    std::string_view data;     // decoded bytes, a part of the input; may be empty
   };
-  // Consumes up to and including one run of data. Call again with the rest while consumed > 0 and kMore.
+  // Consumes up to and including one run of data. Call again with the rest while consumed > 0 and
+  // kMore.
   Step step(std::string_view input);
 
  private:
+  bool size_line(char c);
+  bool trailer(char c);
+
   int state_ = 0;
-  std::uint64_t left_ = 0;
-  std::size_t digits_ = 0;
+  std::uint64_t left_ = 0;  // data bytes of this chunk that are still to come
+  std::size_t digits_ = 0;  // of the size, or characters of the extension's part
   std::size_t extension_bytes_ = 0;
   std::size_t extension_total_ = 0;
   std::size_t trailer_bytes_ = 0;
-  int sub_ = 0;
+  std::size_t name_size_ = 0;
+  std::array<char, 32> name_{};  // the trailer's name, as far as a forbidden one could go
 };
 
-// What a chunk needs around `size` bytes of data: "1a2b\r\n" into `out` (at most 18 bytes); the data
-// is followed by "\r\n". The last chunk is kLastChunk.
+// What a chunk needs around `size` bytes of data: "1a2b\r\n" into `out` (at most 18 bytes); the
+// data is followed by "\r\n". The last chunk is kLastChunk.
 std::string_view chunk_prefix(std::size_t size, std::array<char, 20>& out);
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
