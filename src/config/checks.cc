@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/checks.h"
+
+#include <set>
+
+#include "config/values.h"
+
+namespace sallyport::config {
+namespace {
+
+class Checks {
+ public:
+  Checks(const Positions& where, std::vector<Problem>& problems, std::vector<Problem>& warnings)
+      : where_(where), problems_(problems), warnings_(warnings) {}
+
+  void listeners(const http::Config& http) {
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < http.listeners.size(); ++i) {
+      const http::ListenerConfig& listener = http.listeners[i];
+      const std::string at = "http.listeners[" + std::to_string(i) + "]";
+      if (!names.insert(listener.name).second) refuse(at + ".name", "used twice");
+      both(at + ".tls", listener.tls_cert_file.has_value(), listener.tls_key_file.has_value());
+      const bool tls = listener.tls_cert_file && listener.tls_key_file;
+      if (listener.client_ca_file && !tls) refuse(at + ".client_ca", "needs tls");
+      if (listener.client_certificate_required && !listener.client_ca_file) {
+        refuse(at + ".client_certificate_required", "needs client_ca");
+      }
+      if (!tls && !loopback(listener.address)) {
+        warn(at + ".address",
+             "keys and prompts come in without TLS on an address that others reach");
+      }
+    }
+  }
+
+  void keys(const keys::Config& keys) {
+    if (keys.life > keys.life_max) refuse("keys.life", "is longer than keys.life_max");
+    if (keys.required && keys.pepper.empty()) {
+      refuse("keys.pepper",
+             "missing; make one with  openssl rand -base64 48  and write ${cred:key_pepper}, "
+             "${env:NAME} or file:/path");
+    }
+    if (!keys.required) warn("keys.required", "the gate is open: anybody may use it");
+    if (keys.life_max > std::chrono::hours(24)) {
+      warn("keys.life_max", "keys may live longer than a day");
+    }
+  }
+
+  void upstreams(const upstream::Config& upstream) {
+    if (upstream.upstreams.empty()) {
+      refuse("upstream",
+             "missing; name at least one, for example  - {name: openai, base_url: "
+             "https://api.openai.com/v1, api_key: \"${cred:openai_api_key}\"}");
+    }
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < upstream.upstreams.size(); ++i) {
+      const upstream::UpstreamConfig& one = upstream.upstreams[i];
+      const std::string at = "upstream[" + std::to_string(i) + "]";
+      if (!names.insert(one.name).second) {
+        refuse(at + ".name", "used twice; give each upstream its own name");
+      }
+      const auto url = parse_url(one.base_url);
+      if (url && !url->tls && !is_loopback_host(url->host)) {
+        warn(at + ".base_url", "prompts and the provider's key leave this host without TLS");
+      }
+      if (url && !url->tls && one.ca_file) refuse(at + ".ca", "needs an https:// base_url");
+      if (!one.api_key && url && url->host == "api.openai.com") {
+        warn(at + ".api_key", "missing; the provider will refuse every request");
+      }
+    }
+  }
+
+  void audit(const audit::Config& audit) {
+    if (!audit.enabled) warn("audit.enabled", "nothing is recorded");
+    if (!audit.refuse_on_write_failure) {
+      warn("audit.on_write_failure", "requests pass unrecorded while the journal cannot write");
+    }
+  }
+
+  void admin(const admin::Config& admin) {
+    both("admin.listener.tls", admin.tls_cert_file.has_value(), admin.tls_key_file.has_value());
+    if (!loopback(admin.address) && !admin.tls_cert_file) {
+      refuse("admin.listener.address", "is not loopback and therefore needs admin.listener.tls");
+    }
+  }
+
+ private:
+  static bool loopback(const std::string& address) {
+    const auto parsed = parse_host_port(address);
+    return parsed && parsed->address.is_loopback();
+  }
+
+  void both(const std::string& field, bool certificate, bool key) {
+    if (certificate != key) refuse(field, "needs both cert and key");
+  }
+
+  // The field's own place, else that of the nearest section that stands in the file.
+  Problem at(std::string field, std::string message) const {
+    std::string path = field;
+    for (;;) {
+      const auto found = where_.find(path);
+      if (found != where_.end()) {
+        return {found->second.first, found->second.second, field, std::move(message)};
+      }
+      const std::size_t cut = path.find_last_of(".[");
+      if (cut == std::string::npos) return {1, 1, field, std::move(message)};
+      path.resize(cut);
+    }
+  }
+  void refuse(std::string field, std::string message) {
+    problems_.push_back(at(std::move(field), std::move(message)));
+  }
+  void warn(std::string field, std::string message) {
+    warnings_.push_back(at(std::move(field), std::move(message)));
+  }
+
+  const Positions& where_;
+  std::vector<Problem>& problems_;
+  std::vector<Problem>& warnings_;
+};
+
+}  // namespace
+
+void check_together(const Config& config, const Positions& where, std::vector<Problem>& problems,
+                    std::vector<Problem>& warnings) {
+  Checks checks(where, problems, warnings);
+  checks.listeners(config.http);
+  checks.keys(config.keys);
+  checks.upstreams(config.upstream);
+  checks.audit(config.audit);
+  checks.admin(config.admin);
+}
+
+}  // namespace sallyport::config
