@@ -4,6 +4,7 @@
 // webhooks and the like.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "net/body.h"
 #include "net/connect.h"
 #include "net/http1_head.h"
+#include "net/receiver.h"
 #include "net/tls.h"
 
 namespace sallyport::net {
@@ -41,8 +43,10 @@ class ClientConnection {
   // the head does not tell is sent chunked (`chunk` true). On an error `sent_any()` tells whether a
   // byte may have left.
   // An early answer (413, 401 while the body is going up) stops the sending and is read as usual.
+  // The head is wiped when it is sent: it carries the credential.
   Task<Result<void>> send(std::string head, BodySource* body, bool chunk);
   bool sent_any() const { return sent_any_; }
+  bool received_any() const { return received_any_; }  // of the answer to the request last sent
 
   // Skips 1xx (at most 8), refuses 101 and everything malformed (kCorrupt).
   Task<Result<ResponseMeta>> read_head(std::string method);
@@ -52,22 +56,36 @@ class ClientConnection {
 
   // True when the answer ended cleanly, the peer keeps the connection and nothing is left over.
   bool reusable() const;
-  bool idle_closed() const;  // the peer closed, or sent something unasked, while idle: checked by a peek
+  void rest();  // gives up buffers before the connection lies idle
+  bool idle_closed()
+      const;  // the peer closed, or sent something unasked, while idle: checked by a peek
+  // The same from what the loop has already seen, without a system call: for a connection that was
+  // in use a moment ago.
+  bool seen_closed() const;
 
   void cancel();  // wakes a waiting send or read; the connection is dead
   Stream& stream() { return *stream_; }
 
  private:
-  struct Body;
+  class Body;
+  struct Upload;
+  using Parts = std::array<std::string_view, 4>;  // head, what was gathered or a prefix, piece, end
+  Task<Result<void>> send_bytes(std::string& head, BodySource* body, bool chunk);
+  Task<Result<void>> send_small(std::string& head, BodySource& body);
+  Task<Result<void>> send_pieces(std::string_view head, std::string_view gathered,
+                                 std::string_view piece, BodySource& body, bool chunk);
+  Task<Result<void>> write(Parts parts, const bool* early);
+  Task<Result<void>> rescue_answer(Error error);
+  Task<Result<void>> next_head(ResponseHead& head, Deadline until);
+
   std::unique_ptr<Stream> stream_;
+  Receiver received_;
   ClientTimeouts timeouts_;
   std::unique_ptr<Body> body_;
-  std::string head_bytes_;   // received, until the head is parsed
-  std::string leftover_;     // body bytes that came with the head
   bool sent_any_ = false;
+  bool received_any_ = false;
   bool request_complete_ = false;
   bool keep_alive_ = false;
-  bool head_read_ = false;
   bool failed_ = false;
 };
 
@@ -88,11 +106,17 @@ struct Url {
   bool tls = false;
   std::string host;
   std::uint16_t port = 0;
-  std::string path;  // begins with '/', or empty; no trailing '/'
+  std::string path;               // begins with '/', or empty; no trailing '/'
   std::string authority() const;  // host[:port] as a Host field has it
 };
 // http/https only; no userinfo, query or fragment.
 Result<Url> parse_url(std::string_view text);
+
+// A connected stream to the host of `url`, hand-shaken where it says https. Tries up to eight
+// addresses of the name, each with its share of the time.
+Task<Result<std::unique_ptr<Stream>>> connect_url(Loop& loop, Resolver& resolver,
+                                                  std::shared_ptr<const TlsContext> tls, Url url,
+                                                  Deadline until);
 
 // Connects, asks, reads the whole answer (bounded), closes. Redirects are not followed.
 Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const TlsContext> tls,

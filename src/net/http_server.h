@@ -55,13 +55,14 @@ struct ServerLimits {
 
 class HttpServer {
  public:
-  // `handler`, `loop` outlive the server. `tls` may be null.
+  // `loop` outlives the server, `handler` also every answer that is under way when the server ends
+  // (idle connections are closed, others end with their answer). `tls` may be null.
   HttpServer(Loop& loop, ServerHandler& handler, ServerLimits limits,
              std::shared_ptr<const TlsContext> tls = nullptr);
   ~HttpServer();
   // Takes a listening socket (TCP or UNIX) and begins to accept.
   void serve(int listening_fd);
-  void stop_accepting();
+  void stop_accepting();  // closes idle connections too; others close with their next answer
   std::size_t connections() const;
 
   struct State;

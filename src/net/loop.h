@@ -67,6 +67,13 @@ class Handle {
   void cancel();
   bool cancelled() const { return cancelled_; }
 
+  // Ends the writer's wait with kTimeout and leaves the connection as it is: somebody learned that
+  // what is being written is no longer wanted.
+  void wake_writer() { if (writer_) writer_->finish(Ready::kTimeout); }
+
+  // False: no bytes came since the last drained(), as far as the loop has seen.
+  bool can_read() const { return can_read_; }
+
   // The peer sent FIN or RST (EPOLLRDHUP, EPOLLHUP, EPOLLERR). `on_hangup` runs once on the loop when
   // that is seen while set; reset connections report `reset`.
   bool peer_closed() const { return peer_closed_; }

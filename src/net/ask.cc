@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "net/http_client.h"
+
+namespace sallyport::net {
+namespace {
+
+constexpr std::size_t kAddressesMax = 8;  // of one name that are tried
+
+// The sum of all waits of one question: when it fires, whatever waits fails.
+struct Limit {
+  ClientConnection* connection = nullptr;
+  bool passed = false;
+  Timer timer;
+
+  static void fire(void* self) {
+    auto* limit = static_cast<Limit*>(self);
+    limit->passed = true;
+    if (limit->connection) limit->connection->cancel();
+  }
+};
+
+Result<std::string> write_head(const Question& question, const Url& url, std::string_view target) {
+  if (!is_token(question.method)) return fail(Code::kInvalid, "bad method");
+  std::string head = question.method + " " + std::string(target) +
+                     " HTTP/1.1\r\nhost: " + url.authority() +
+                     "\r\nconnection: close\r\naccept-encoding: identity\r\n";
+  for (const auto& [name, value] : question.headers) {
+    if (!is_token(name) || !is_field_value(value)) return fail(Code::kInvalid, "bad header");
+    head += name + ": " + value + "\r\n";
+  }
+  if (!question.body.empty() || question.method == "POST" || question.method == "PUT") {
+    head += "content-length: " + std::to_string(question.body.size()) + "\r\n";
+  }
+  head += "\r\n";
+  return head;
+}
+
+Task<Result<int>> connect_any(Loop& loop, Resolver& resolver, std::string host, std::uint16_t port,
+                              Deadline until) {
+  Result<std::vector<IpAddress>> addresses = co_await resolver.resolve(loop, host, until);
+  if (!addresses) co_return std::unexpected(std::move(addresses).error());
+  Result<int> connected = fail(Code::kUnavailable, "the name has no address");
+  const std::size_t count = std::min(addresses->size(), kAddressesMax);
+  for (std::size_t i = 0; i < count; ++i) {
+    // An address that swallows packets may use its share of the time, not all of it.
+    const std::int64_t left = until - loop.now_ms();
+    const Deadline share = loop.now_ms() + left / static_cast<std::int64_t>(count - i);
+    const Endpoint to{(*addresses)[i], port};
+    connected = co_await connect_tcp(loop, to, share);
+    if (connected) break;
+  }
+  co_return connected;
+}
+
+Task<Result<Reply>> exchange(ClientConnection& connection, std::string head, Question& question) {
+  BytesBody body(std::move(question.body));
+  Result<void> sent = co_await connection.send(std::move(head), &body, false);
+  if (!sent) co_return std::unexpected(std::move(sent).error());
+  Result<ResponseMeta> meta = co_await connection.read_head(question.method);
+  if (!meta) co_return std::unexpected(std::move(meta).error());
+
+  Reply reply;
+  reply.status = meta->status;
+  reply.headers = std::move(meta->headers);
+  while (meta->has_body) {
+    Result<std::string_view> piece = co_await connection.body().pull();
+    if (!piece) co_return std::unexpected(std::move(piece).error());
+    if (piece->empty()) break;
+    if (piece->size() > question.answer_bytes_max - reply.body.size()) {
+      co_return fail(Code::kExhausted, "the answer is larger than allowed");
+    }
+    reply.body += *piece;
+  }
+  co_return reply;
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Stream>>> connect_url(Loop& loop, Resolver& resolver,
+                                                  std::shared_ptr<const TlsContext> tls, Url url,
+                                                  Deadline until) {
+  if (url.tls && !tls) co_return fail(Code::kInvalid, "https without a TLS context");
+  Result<int> connected = co_await connect_any(loop, resolver, url.host, url.port, until);
+  if (!connected) co_return std::unexpected(std::move(connected).error());
+  if (!url.tls) co_return plain_stream(loop, *connected);
+  Result<std::unique_ptr<Stream>> secured =
+      co_await tls->connect(loop, *connected, url.host, until);
+  co_return secured;
+}
+
+Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const TlsContext> tls,
+                        Question question) {
+  // parse_url knows no query; a webhook's address may have one.
+  const std::string_view text = question.url;
+  const std::size_t mark = std::min(text.find('?'), text.size());
+  Result<Url> url = parse_url(text.substr(0, mark));
+  if (!url) co_return std::unexpected(std::move(url).error());
+  const std::size_t slash = text.find('/', text.find("://") + 3);
+  std::string target(text.substr(std::min(slash, mark)));
+  if (!target.starts_with('/')) target.insert(0, 1, '/');
+  if (!is_field_value(target) || target.contains(' ') || target.contains('#')) {
+    co_return fail(Code::kInvalid, "URL: bad query");
+  }
+  Result<std::string> head = write_head(question, *url, target);
+  if (!head) co_return std::unexpected(std::move(head).error());
+
+  const Deadline until = loop.now_ms() + question.timeout_ms;
+  Result<std::unique_ptr<Stream>> stream = co_await connect_url(loop, resolver, tls, *url, until);
+  if (!stream) co_return std::unexpected(std::move(stream).error());
+
+  ClientTimeouts timeouts;
+  timeouts.first_byte_ms = timeouts.idle_ms = timeouts.write_ms = question.timeout_ms;
+  ClientConnection connection(std::move(*stream), timeouts);
+  Limit limit;
+  limit.connection = &connection;
+  loop.arm(limit.timer, until, &Limit::fire, &limit);
+  Result<Reply> reply = co_await exchange(connection, std::move(*head), question);
+  if (!reply && limit.passed) co_return fail(Code::kExhausted, "no whole answer in time");
+  co_return reply;
+}
+
+}  // namespace sallyport::net

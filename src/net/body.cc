@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/body.h"
+
+#include <utility>
+
+namespace sallyport::net {
+
+Task<Result<std::string_view>> BytesBody::pull() {
+  if (std::exchange(given_, true)) co_return std::string_view();
+  co_return std::string_view(bytes_);
+}
+
+}  // namespace sallyport::net
