@@ -9,8 +9,8 @@
 namespace sallyport::keys {
 
 struct Config {
-  bool required = true;                       // false: an open gate, for measurements only; doctor says so
-  Secret pepper;                              // 32 bytes or more; keys the MACs at rest
+  bool required = true;  // false: an open gate, for measurements only; doctor says so
+  Secret pepper;         // 32 bytes or more; keys the MACs at rest
   std::chrono::milliseconds life = std::chrono::hours(8);
   std::chrono::milliseconds life_max = std::chrono::hours(24);
 };
