@@ -9,8 +9,8 @@
 namespace sallyport {
 namespace {
 
-// The value of `"sequence_number":N`, if the event has one. A scan is enough: a text that fakes it can
-// only change the number in our own error event.
+// The value of `"sequence_number":N`, if the event has one. A scan is enough: a text that fakes it
+// can only change the number in our own error event.
 std::optional<std::uint64_t> sequence_number(std::string_view data) {
   static constexpr std::string_view kKey = "\"sequence_number\":";
   const std::size_t at = data.rfind(kKey);
@@ -22,8 +22,8 @@ std::optional<std::uint64_t> sequence_number(std::string_view data) {
 }
 
 bool ends_responses(std::string_view type) {
-  return type == "response.completed" || type == "response.incomplete" || type == "response.failed" ||
-         type == "error";
+  return type == "response.completed" || type == "response.incomplete" ||
+         type == "response.failed" || type == "error";
 }
 
 // Some servers name the type in the payload only. It is the first member there.
@@ -37,10 +37,12 @@ std::string_view payload_type(std::string_view data) {
 bool is_end(StreamDialect dialect, const net::SseEvent& event) {
   if (event.data == "[DONE]") return true;
   switch (dialect) {
-    case StreamDialect::kChat: return event.data.starts_with("{\"error\"");
+    case StreamDialect::kChat:
+      return event.data.starts_with("{\"error\"");
     case StreamDialect::kResponses:
       return ends_responses(event.type.empty() ? payload_type(event.data) : event.type);
-    case StreamDialect::kOther: return false;
+    case StreamDialect::kOther:
+      return false;
   }
   return false;
 }
@@ -49,12 +51,13 @@ bool is_end(StreamDialect dialect, const net::SseEvent& event) {
 
 StreamDialect stream_dialect(std::string_view path) {
   if (path == "/v1/chat/completions" || path == "/v1/completions") return StreamDialect::kChat;
-  if (path == "/v1/responses" || path.starts_with("/v1/responses/")) return StreamDialect::kResponses;
+  if (path == "/v1/responses" || path.starts_with("/v1/responses/"))
+    return StreamDialect::kResponses;
   return StreamDialect::kOther;
 }
 
-std::string stream_error_event(StreamDialect dialect, std::string_view code, std::string_view message,
-                               std::int64_t sequence_number) {
+std::string stream_error_event(StreamDialect dialect, std::string_view code,
+                               std::string_view message, std::int64_t sequence_number) {
   std::string json;
   JsonWriter writer(json);
   writer.begin_object();
@@ -81,7 +84,8 @@ struct EventStreamBody::Chain final : EventSink {
     EventSink& next;
   };
 
-  Chain(std::vector<std::unique_ptr<EventFilter>> f, std::string& o) : filters(std::move(f)), out(o) {
+  Chain(std::vector<std::unique_ptr<EventFilter>> f, std::string& o)
+      : filters(std::move(f)), out(o) {
     links.reserve(filters.size());
     EventSink* next = this;
     for (std::size_t i = filters.size(); i-- > 0;) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A streamed answer (text/event-stream) is split into events once; each stage that wants to see or
-// change them adds a filter in its `answer`. Filters run in the order in which they were added, that is
-// from the upstream towards the client. They are synchronous and see whole events.
+// change them adds a filter in its `answer`. Filters run in the order in which they were added,
+// that is from the upstream towards the client. They are synchronous and see whole events.
 #pragma once
 
 #include <memory>
@@ -23,13 +23,15 @@ class EventSink {
 class EventFilter {
  public:
   virtual ~EventFilter() = default;
-  // One event. Pass it on to `next` as it is, changed, later, or not at all; the views die with the call.
+  // One event. Pass it on to `next` as it is, changed, later, or not at all; the views die with the
+  // call.
   virtual void event(const net::SseEvent& event, EventSink& next) = 0;
   // The stream ended: give out what is held back.
   virtual void end(EventSink&) {}
 };
 
-// How a family of endpoints ends its streams and reports errors inside them (facts: OpenAI API, section 3).
+// How a family of endpoints ends its streams and reports errors inside them (facts: OpenAI API,
+// section 3).
 enum class StreamDialect {
   kChat,       // ends with `data: [DONE]`; errors are data: {"error":{...}}
   kResponses,  // ends with response.completed|incomplete|failed or error; has sequence_number
@@ -38,11 +40,11 @@ enum class StreamDialect {
 StreamDialect stream_dialect(std::string_view path);
 
 // The error event that tells a client of this dialect that the stream broke.
-std::string stream_error_event(StreamDialect dialect, std::string_view code, std::string_view message,
-                               std::int64_t sequence_number);
+std::string stream_error_event(StreamDialect dialect, std::string_view code,
+                               std::string_view message, std::int64_t sequence_number);
 
-// The body of a streamed answer with its filters applied. A body that ends without the dialect's end
-// is an error (kUnavailable), also if the bytes ended cleanly; what follows the end is dropped.
+// The body of a streamed answer with its filters applied. A body that ends without the dialect's
+// end is an error (kUnavailable), also if the bytes ended cleanly; what follows the end is dropped.
 class EventStreamBody final : public net::BodySource {
  public:
   EventStreamBody(std::unique_ptr<net::BodySource> upstream, StreamDialect dialect,

@@ -34,7 +34,8 @@ Event make_event(const Exchange& x, Kind kind, UtcTime now) {
   if (kind != Kind::kRequest) return event;
 
   event.latency_ms = std::max<std::int64_t>((x.finished_us - x.received_us) / 1000, 0);
-  if (x.first_byte_us) event.ttft_ms = std::max<std::int64_t>((*x.first_byte_us - x.received_us) / 1000, 0);
+  if (x.first_byte_us)
+    event.ttft_ms = std::max<std::int64_t>((*x.first_byte_us - x.received_us) / 1000, 0);
   if (x.answer.status != 0) event.status = x.answer.status;
   event.upstream_status = x.upstream_status;
   event.upstream_request_id = x.upstream_request_id;

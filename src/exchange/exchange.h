@@ -30,7 +30,7 @@ class Ticket;  // exchange/record.h
 struct Refusal {
   int status = 400;
   const char* code = "invalid_request";
-  std::string message;                    // for the caller; never quotes a credential or a prompt
+  std::string message;  // for the caller; never quotes a credential or a prompt
   const char* type = "invalid_request_error";
   const char* param = nullptr;
   std::optional<int> retry_after_s = {};  // only where waiting helps
@@ -40,10 +40,11 @@ struct Refusal {
 // The head of the answer, then its body.
 struct Answer {
   int status = 0;
-  std::vector<std::pair<std::string, std::string>> headers;  // lower-case names; framing fields are http's
+  std::vector<std::pair<std::string, std::string>>
+      headers;                                  // lower-case names; framing fields are http's
   std::optional<std::uint64_t> content_length;  // none: chunked (or closed for HTTP/1.0)
   bool event_stream = false;
-  std::unique_ptr<net::BodySource> body;        // null: no body
+  std::unique_ptr<net::BodySource> body;                    // null: no body
   std::vector<std::unique_ptr<EventFilter>> event_filters;  // added by stages, applied by http
 };
 
@@ -62,19 +63,19 @@ struct Exchange {
   // http: before any stage
   std::string request_id;
   UtcTime received_at{};
-  std::int64_t received_us = 0;            // steady
-  IpAddress source;                        // the client, after trusted proxies
-  std::string certificate_thumbprint;      // of a verified client certificate
+  std::int64_t received_us = 0;        // steady
+  IpAddress source;                    // the client, after trusted proxies
+  std::string certificate_thumbprint;  // of a verified client certificate
   std::string method;
-  std::string path;                        // normal form; the policy never sees another than the upstream
+  std::string path;  // normal form; the policy never sees another than the upstream
   std::string query;
-  std::string endpoint;                    // "POST /v1/chat/completions" for policy and log
-  std::string head_bytes;                  // what `headers` points into; given up when sent
-  std::vector<net::Header> headers;        // the client's, read only
-  std::optional<Secret> credential;        // taken out of the head, from exactly one place
-  net::BodySource* incoming = nullptr;     // the body as it arrives, unframed; null: none is announced
+  std::string endpoint;                 // "POST /v1/chat/completions" for policy and log
+  std::string head_bytes;               // what `headers` points into; given up when sent
+  std::vector<net::Header> headers;     // the client's, read only
+  std::optional<Secret> credential;     // taken out of the head, from exactly one place
+  net::BodySource* incoming = nullptr;  // the body as it arrives, unframed; null: none is announced
   std::optional<std::uint64_t> incoming_length;
-  RequestBody body;                        // filled by the stage ReadBody
+  RequestBody body;  // filled by the stage ReadBody
   net::Loop* loop = nullptr;
 
   // exchange/record: the open record, durable before the answer's first byte
@@ -83,7 +84,7 @@ struct Exchange {
   // keys
   std::shared_ptr<const Principal> principal;  // part of a key snapshot; null until identified
   std::optional<std::string> claimed_kid;
-  const char* denied_because = nullptr;    // for the record, never for the caller
+  const char* denied_because = nullptr;  // for the record, never for the caller
 
   // policy
   std::string module = "unlisted";
@@ -91,7 +92,7 @@ struct Exchange {
 
   // body (http/read_body): what later stages need of a JSON or multipart body
   std::optional<std::string> model;
-  bool stream = false;                     // "stream": true
+  bool stream = false;  // "stream": true
 
   // upstream
   std::string upstream_name;
@@ -103,16 +104,16 @@ struct Exchange {
   // meter
   std::optional<Usage> usage;
   std::optional<double> cost_usd;
-  bool usage_asked_by_client = false;      // stream_options.include_usage of the caller
+  bool usage_asked_by_client = false;  // stream_options.include_usage of the caller
   bool usage_injected = false;
 
   // the answer's way back, written by http
   std::optional<std::int64_t> first_byte_us;  // steady, when the answer's first byte left
-  std::int64_t finished_us = 0;            // steady, when the record was made
-  std::uint64_t request_bytes = 0;         // of the body as inspected
-  std::uint64_t response_bytes = 0;        // of the body, as far as it went to the client
-  const char* broken = nullptr;            // stable code when the answer did not end well
-  std::optional<std::string> error_code;   // of the provider's error envelope or of our refusal
+  std::int64_t finished_us = 0;               // steady, when the record was made
+  std::uint64_t request_bytes = 0;            // of the body as inspected
+  std::uint64_t response_bytes = 0;           // of the body, as far as it went to the client
+  const char* broken = nullptr;               // stable code when the answer did not end well
+  std::optional<std::string> error_code;      // of the provider's error envelope or of our refusal
 
   // cancelling: set the reason, then call what upstream hung here
   Cancel cancelled = Cancel::kNone;

@@ -9,7 +9,8 @@ std::shared_ptr<Ticket> Ticket::submit(net::Loop& loop, Recorder& recorder, Even
                                        Durability until) {
   auto ticket = std::make_shared<Ticket>();
   recorder.record(std::move(event), until, [&loop, ticket](Result<std::uint64_t> result) {
-    loop.post([ticket, result = std::move(result)]() mutable { ticket->finish(std::move(result)); });
+    loop.post(
+        [ticket, result = std::move(result)]() mutable { ticket->finish(std::move(result)); });
   });
   return ticket;
 }
@@ -20,11 +21,12 @@ void Ticket::finish(Result<std::uint64_t> result) {
 }
 
 Refusal journal_unavailable() {
-  return {.status = 503,
-          .code = "journal_unavailable",
-          .message = "The gateway cannot write its audit record and does not pass calls without one.",
-          .type = "server_error",
-          .retry_after_s = 5};
+  return {
+      .status = 503,
+      .code = "journal_unavailable",
+      .message = "The gateway cannot write its audit record and does not pass calls without one.",
+      .type = "server_error",
+      .retry_after_s = 5};
 }
 
 Task<std::optional<Refusal>> RecordIntent::admit(Exchange& x) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the gate leaves its records: one when an exchange is about to cost something (intent), one when it
-// is over (request). Invariant 1: no answer without a record. The journal is behind a port.
+// How the gate leaves its records: one when an exchange is about to cost something (intent), one
+// when it is over (request). Invariant 1: no answer without a record. The journal is behind a port.
 #pragma once
 
 #include <coroutine>
@@ -43,8 +43,8 @@ class Ticket {
   std::coroutine_handle<> waiting_;
 };
 
-// Puts the intent into the journal and lets the exchange go on: the fsync runs beside the upstream call,
-// and the answer's first byte waits for it. Trusts every stage before it; writes x.intent.
+// Puts the intent into the journal and lets the exchange go on: the fsync runs beside the upstream
+// call, and the answer's first byte waits for it. Trusts every stage before it; writes x.intent.
 class RecordIntent final : public Stage {
  public:
   RecordIntent(Recorder& recorder, const Clock& clock) : recorder_(recorder), clock_(clock) {}
@@ -52,8 +52,8 @@ class RecordIntent final : public Stage {
   Task<std::optional<Refusal>> admit(Exchange& x) override;
 
  private:
-  Recorder& recorder_;    // outlives the stage
-  const Clock& clock_;    // outlives the stage
+  Recorder& recorder_;  // outlives the stage
+  const Clock& clock_;  // outlives the stage
 };
 
 // The journal cannot write: said to the caller, never hidden.

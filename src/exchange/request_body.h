@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The body of a request: read whole before anything goes up. Small ones lie in memory, uploads in a
-// spool (memory, then an unlinked file encrypted with a key that dies with the request). Stages do not
-// rewrite bytes, they record splices; what is sent is the inspected body with those splices.
+// spool (memory, then an unlinked file encrypted with a key that dies with the request). Stages do
+// not rewrite bytes, they record splices; what is sent is the inspected body with those splices.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ class RequestBody {
   std::string bytes;             // kJson
   std::unique_ptr<Spool> spool;  // kMultipart, kOpaque
 
-  std::uint64_t size() const;    // inspected bytes, before splices
+  std::uint64_t size() const;  // inspected bytes, before splices
 
   // Splices do not overlap; any order. kInvalid if one would overlap or lie outside.
   Result<void> splice(Splice edit);

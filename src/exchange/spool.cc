@@ -31,8 +31,8 @@ int open_unlinked(const std::string& directory) {
 
 }  // namespace
 
-// AES-256 in counter mode: any offset can be read, and each byte is encrypted once, in order. The key
-// lives in this object alone, so the file is noise to everybody else and after a crash.
+// AES-256 in counter mode: any offset can be read, and each byte is encrypted once, in order. The
+// key lives in this object alone, so the file is noise to everybody else and after a crash.
 struct Spool::File {
   int fd = -1;
   std::array<unsigned char, 32> key{};
@@ -51,7 +51,8 @@ struct Spool::File {
     }
     EVP_CIPHER_CTX* const context = EVP_CIPHER_CTX_new();
     if (context == nullptr) return false;
-    bool ok = EVP_EncryptInit_ex(context, EVP_aes_256_ctr(), nullptr, key.data(), counter.data()) == 1;
+    bool ok =
+        EVP_EncryptInit_ex(context, EVP_aes_256_ctr(), nullptr, key.data(), counter.data()) == 1;
     std::array<unsigned char, kBlockBytes> skipped{};
     int length = 0;
     const int skip = static_cast<int>(offset % kBlockBytes);
@@ -144,8 +145,8 @@ Result<std::string> Spool::read(std::uint64_t offset, std::size_t length) const 
   if (!file_) return memory_.substr(offset, length);
   std::string sealed(length, '\0');
   for (std::size_t done = 0; done < length;) {
-    const ssize_t n = ::pread(file_->fd, sealed.data() + done, length - done,
-                              static_cast<off_t>(offset + done));
+    const ssize_t n =
+        ::pread(file_->fd, sealed.data() + done, length - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fail(Code::kUnavailable, std::string("spool: read: ") + strerror(errno));
     done += static_cast<std::size_t>(n);

@@ -19,8 +19,9 @@ class Stage {
   // Nothing lets the exchange pass; a refusal stops it. `x` outlives the task.
   virtual Task<std::optional<Refusal>> admit(Exchange& x) = 0;
 
-  // Called for each stage that admitted, in reverse order, once the head of the answer is in x.answer.
-  // May change the head, wrap x.answer.body, or (event streams) add to x.answer.event_filters.
+  // Called for each stage that admitted, in reverse order, once the head of the answer is in
+  // x.answer. May change the head, wrap x.answer.body, or (event streams) add to
+  // x.answer.event_filters.
   virtual void answer(Exchange&) {}
 
   // Called for each stage that admitted, in reverse order, when the exchange is over and its record

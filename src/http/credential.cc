@@ -12,7 +12,8 @@ constexpr std::string_view kSubprotocol = "openai-insecure-api-key.";
 // What follows "Bearer" and one blank; nothing for other schemes, which are no credential of ours.
 std::optional<std::string_view> bearer(std::string_view value) {
   static constexpr std::string_view kScheme = "bearer ";
-  if (value.size() < kScheme.size() || !equal_ascii_nocase(value.substr(0, kScheme.size()), kScheme)) {
+  if (value.size() < kScheme.size() ||
+      !equal_ascii_nocase(value.substr(0, kScheme.size()), kScheme)) {
     return std::nullopt;
   }
   return value.substr(kScheme.size());
@@ -54,7 +55,8 @@ std::optional<Refusal> take_credential(std::span<const net::Header> headers,
     found = value;
   }
   if (found && found->size() > kCredentialBytesMax) {
-    return Refusal{.status = 401, .code = "invalid_api_key", .message = "Incorrect API key provided."};
+    return Refusal{
+        .status = 401, .code = "invalid_api_key", .message = "Incorrect API key provided."};
   }
   if (found) credential.emplace(*found);
   return std::nullopt;

@@ -9,8 +9,9 @@
 
 namespace sallyport::http {
 
-// `Authorization: Bearer`, `api-key`, `x-api-key` or the WebSocket subprotocol. Two places with different
-// values are refused, the same value twice is one. No credential is not an error here. At most 2,048 bytes.
+// `Authorization: Bearer`, `api-key`, `x-api-key` or the WebSocket subprotocol. Two places with
+// different values are refused, the same value twice is one. No credential is not an error here. At
+// most 2,048 bytes.
 std::optional<Refusal> take_credential(std::span<const net::Header> headers,
                                        std::optional<Secret>& credential);
 

@@ -18,7 +18,8 @@ struct Inflate::Stream {
   ~Stream() { inflateEnd(&z); }
 };
 
-Inflate::Inflate(std::size_t bytes_max) : stream_(std::make_unique<Stream>()), bytes_max_(bytes_max) {}
+Inflate::Inflate(std::size_t bytes_max)
+    : stream_(std::make_unique<Stream>()), bytes_max_(bytes_max) {}
 Inflate::~Inflate() = default;
 
 Result<void> Inflate::feed(std::string_view compressed, std::string& out) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decodes a gzip body (RFC 1952) in pieces, within bounds: exactly one member, nothing behind it, and no
-// more output than a bomb-proof ratio allows.
+// Decodes a gzip body (RFC 1952) in pieces, within bounds: exactly one member, nothing behind it,
+// and no more output than a bomb-proof ratio allows.
 #pragma once
 
 #include <cstddef>

@@ -76,8 +76,10 @@ bool Multipart::fail(const char* reason) {
 bool Multipart::feed(std::string_view bytes) {
   while (!bytes.empty()) {
     switch (state_) {
-      case State::kBad: return false;
-      case State::kEnd: return fail("multipart_trailing_bytes");
+      case State::kBad:
+        return false;
+      case State::kEnd:
+        return fail("multipart_trailing_bytes");
       case State::kFirst:
         if (bytes[0] != delimiter_[matched_]) return fail("multipart_preamble");
         if (++matched_ == delimiter_.size()) state_ = State::kAfterBoundary;
@@ -99,7 +101,9 @@ bool Multipart::feed(std::string_view bytes) {
         line_.clear();
         break;
       }
-      case State::kData: bytes.remove_prefix(scan_data(bytes)); break;
+      case State::kData:
+        bytes.remove_prefix(scan_data(bytes));
+        break;
       case State::kEpilogue:
         line_.push_back(bytes[0]);
         bytes.remove_prefix(1);
@@ -149,12 +153,14 @@ bool Multipart::head_line(std::string_view line) {
     if (lower_ascii(value).starts_with("multipart/")) return fail("multipart_nested");
     return true;
   }
-  if (equal_ascii_nocase(name, "content-transfer-encoding")) return fail("multipart_transfer_encoding");
+  if (equal_ascii_nocase(name, "content-transfer-encoding"))
+    return fail("multipart_transfer_encoding");
   if (!equal_ascii_nocase(name, "content-disposition")) return true;
 
   if (std::exchange(has_disposition_, true)) return fail("multipart_part_header_twice");
   static constexpr std::string_view kForm = "form-data";
-  if (!equal_ascii_nocase(value.substr(0, kForm.size()), kForm)) return fail("multipart_disposition");
+  if (!equal_ascii_nocase(value.substr(0, kForm.size()), kForm))
+    return fail("multipart_disposition");
   std::string_view rest = value.substr(kForm.size());
   bool named = false;
   while (!trim_ows(rest).empty()) {
@@ -203,15 +209,16 @@ void Multipart::end_part() {
   value_.clear();
 }
 
-// Passes over data up to the next delimiter; returns how many bytes it used. The delimiter begins with
-// CR, which occurs in it once, so a failed match restarts at most at the byte that failed.
+// Passes over data up to the next delimiter; returns how many bytes it used. The delimiter begins
+// with CR, which occurs in it once, so a failed match restarts at most at the byte that failed.
 std::size_t Multipart::scan_data(std::string_view bytes) {
   std::size_t i = 0;
   while (i < bytes.size()) {
     if (matched_ == 0) {
       const void* const cr = std::memchr(bytes.data() + i, '\r', bytes.size() - i);
       const std::size_t next =
-          cr == nullptr ? bytes.size() : static_cast<std::size_t>(static_cast<const char*>(cr) - bytes.data());
+          cr == nullptr ? bytes.size()
+                        : static_cast<std::size_t>(static_cast<const char*>(cr) - bytes.data());
       keep(bytes.substr(i, next - i));
       i = next;
       if (i == bytes.size()) break;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks a multipart/form-data body (RFC 7578, RFC 2046) as it arrives and remembers the small text
-// fields that policy needs. Strict: no preamble, no epilogue but one line end, no nested multipart, no
-// folded part headers, no field of interest twice. The bytes themselves go to the spool unchanged.
+// fields that policy needs. Strict: no preamble, no epilogue but one line end, no nested multipart,
+// no folded part headers, no field of interest twice. The bytes themselves go to the spool
+// unchanged.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace sallyport::http {
 
-// The boundary of a Content-Type value's parameters: 1 to 70 bchars. Nothing if there is none, or more
-// than one, or it is malformed.
+// The boundary of a Content-Type value's parameters: 1 to 70 bchars. Nothing if there is none, or
+// more than one, or it is malformed.
 std::optional<std::string> multipart_boundary(std::string_view parameters);
 
 class Multipart {

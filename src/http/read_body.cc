@@ -100,7 +100,8 @@ Task<std::optional<Refusal>> ReadBody::admit(Exchange& x) {
   const std::string_view encoding = x.header("content-encoding").value_or("identity");
   const bool gzip = equal_ascii_nocase(encoding, "gzip");
   if (!gzip && !equal_ascii_nocase(encoding, "identity")) {
-    co_return bad("unsupported_content_encoding", "Only gzip is accepted as a content coding.", 415);
+    co_return bad("unsupported_content_encoding", "Only gzip is accepted as a content coding.",
+                  415);
   }
   const MediaType media = media_type(x.header("content-type").value_or(""));
   if (media.type == "application/json" && utf8_parameters(media.parameters)) {
@@ -112,7 +113,8 @@ Task<std::optional<Refusal>> ReadBody::admit(Exchange& x) {
   }
   if (media.type == "multipart/form-data") {
     auto boundary = multipart_boundary(media.parameters);
-    if (!boundary) co_return bad("malformed_multipart", "The multipart boundary is missing or malformed.");
+    if (!boundary)
+      co_return bad("malformed_multipart", "The multipart boundary is missing or malformed.");
     std::optional<Refusal> refusal = co_await read_multipart(x, std::move(*boundary));
     co_return refusal;
   }
@@ -126,7 +128,8 @@ Task<std::optional<Refusal>> ReadBody::admit(Exchange& x) {
 Task<std::optional<Refusal>> ReadBody::read_json(Exchange& x, bool gzip) {
   if (x.incoming_length && *x.incoming_length > config_.body_bytes_max) co_return too_large();
   std::string& bytes = x.body.bytes;
-  if (x.incoming_length && !gzip) bytes.reserve(std::min<std::size_t>(*x.incoming_length, kReserveBytesMax));
+  if (x.incoming_length && !gzip)
+    bytes.reserve(std::min<std::size_t>(*x.incoming_length, kReserveBytesMax));
   std::optional<Inflate> inflate;
   if (gzip) inflate.emplace(config_.body_bytes_max);
   for (;;) {

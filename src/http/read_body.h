@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the request's body whole before anything goes up, and refuses what two readers could read
-// differently: JSON is validated to the last byte, uploads must be well-formed multipart. A broken upload
-// never becomes a request at the provider. Trusts: the head, and that the caller is known (it runs behind
-// identify). Writes x.body, x.model, x.stream, x.request_bytes.
+// differently: JSON is validated to the last byte, uploads must be well-formed multipart. A broken
+// upload never becomes a request at the provider. Trusts: the head, and that the caller is known
+// (it runs behind identify). Writes x.body, x.model, x.stream, x.request_bytes.
 #pragma once
 
 #include <memory>

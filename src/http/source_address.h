@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is calling? The peer's address, unless the peer is a configured proxy: then the rightmost address
-// of X-Forwarded-For that is not itself a configured proxy. Nobody else's word counts.
+// Who is calling? The peer's address, unless the peer is a configured proxy: then the rightmost
+// address of X-Forwarded-For that is not itself a configured proxy. Nobody else's word counts.
 #pragma once
 
 #include <span>

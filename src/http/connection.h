@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client connection: requests in, answers out, one after the other. A request that is malformed
+// is answered, recorded and ends the connection: nothing behind it is ever parsed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "exchange/record.h"
+#include "http/answer_head.h"
+#include "http/incoming.h"
+#include "http/worker.h"
+
+namespace sallyport::http {
+
+class Connection {
+ public:
+  Connection(Worker& worker, std::unique_ptr<net::Stream> stream, net::Endpoint peer);
+  ~Connection();
+  Connection(const Connection&) = delete;
+
+  Task<void> run();
+
+  Exchange* exchange() const { return exchange_; }  // the one under way, or null
+  void close_if_idle();
+
+ private:
+  enum class Head { kReady, kRefused, kClosed };
+  Task<Head> read_head();
+  std::optional<Refusal> begin(Exchange& x, const net::RequestHead& head);
+  bool is_our_host(const net::RequestHead& head) const;
+
+  Task<bool> one_exchange();
+  Task<std::optional<Refusal>> admit(Exchange& x, std::size_t& admitted);
+  Task<bool> refuse(Exchange& x, Refusal refusal, std::size_t admitted);
+  Task<bool> relay(Exchange& x);
+  Task<void> relay_rest(Exchange& x, Framing framing);
+  Task<void> drop_rest(Exchange& x);
+  Task<void> break_off(Exchange& x, Error why, Framing framing);
+  Task<bool> settle(Exchange& x, std::size_t admitted);
+  Task<bool> send(Exchange& x, std::string_view head, std::string_view piece, Framing framing,
+                  bool last);
+  Task<bool> write(std::string_view bytes);
+  Task<void> refuse_head(net::HeadError error);
+  Task<void> linger(std::uint64_t bytes_max, std::int64_t ms);
+
+  void watch_client(Exchange& x);
+  bool keeps_alive(const Exchange& x) const;
+
+  Worker& worker_;
+  std::unique_ptr<net::Stream> stream_;
+  net::Endpoint peer_;
+  Input input_;
+  IncomingBody incoming_;
+  Exchange* exchange_ = nullptr;
+  net::Timer half_close_timer_;
+  std::size_t head_start_ = 0;  // of the head in input_.bytes, between read_head and begin
+  std::size_t head_size_ = 0;
+  bool watching_client_ = false;
+  int minor_ = 1;
+  bool client_keeps_alive_ = true;
+  bool head_method_ = false;
+  bool broken_ = false;  // nothing more can be written
+};
+
+}  // namespace sallyport::http

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client sends, as it arrives: bytes that were received but not yet used, and the body of
+// the request being read. Between requests no buffer is held.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "http/config.h"
+#include "net/body.h"
+#include "net/http1_head.h"
+#include "net/stream.h"
+
+namespace sallyport::http {
+
+struct Input {
+  net::Stream& stream;
+  net::Loop& loop;
+  std::string
+      bytes;  // received, not yet used: the head being read, or what came behind the last request
+};
+
+// The body of one request, unframed (Content-Length or chunked). Errors: kExhausted too slow,
+// kCorrupt malformed chunking, kUnavailable the client went away before the end.
+class IncomingBody final : public net::BodySource {
+ public:
+  // A sender that is never faster than this over a whole body is cut off.
+  static constexpr std::int64_t kBytesPerSecondMin = 1024;
+
+  IncomingBody(Input& input, const Config& config) : input_(input), config_(config) {}
+  void expect(const net::RequestHead& head);  // a new request; its head is out of input.bytes
+
+  Task<Result<std::string_view>> pull() override;
+  bool finished() const override { return done_; }
+
+  // Reads and drops the rest, at most `bytes_max` of it until `deadline`. True when the body ended
+  // cleanly.
+  Task<bool> discard(std::uint64_t bytes_max, net::Deadline deadline);
+  // The client waits for "100 Continue" and has not been told: it will not send the body.
+  bool held_by_client() const { return expect_continue_ && input_.bytes.empty(); }
+  bool announced() const { return announced_; }
+
+ private:
+  Result<std::string_view> take();  // from what is here; empty when more must be received
+  Task<Result<void>> receive();
+  net::Deadline deadline() const;
+
+  Input& input_;
+  const Config& config_;
+  net::ChunkedDecoder decoder_;
+  net::Buffer buffer_;
+  std::string carried_;     // bytes that came with the head
+  std::string_view rest_;   // not yet used, in buffer_ or carried_
+  std::uint64_t left_ = 0;  // of a body with a length
+  std::uint64_t received_ = 0;
+  std::int64_t started_ms_ = 0;
+  net::Deadline limit_ = net::kNever;
+  bool chunked_ = false;
+  bool expect_continue_ = false;
+  bool announced_ = false;
+  bool done_ = true;
+};
+
+}  // namespace sallyport::http

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way out: the answer's head, then its body, piece by piece. The first byte waits for the
+// durable intent, the last byte for the outcome's record (invariant 1).
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/log.h"
+#include "http/connection.h"
+
+namespace sallyport::http {
+namespace {
+
+struct BrokenAnswer {
+  const char* code;
+  const char* message;
+};
+
+// Why an answer broke off, as the record and the client's error event say it.
+BrokenAnswer broken_answer(const Exchange& x, const Error& why) {
+  switch (x.cancelled) {
+    case Cancel::kKeyRevoked:
+      return {"key_revoked", "The stream was ended by the gateway: the key is no longer valid."};
+    case Cancel::kShutdown:
+      return {"shutting_down", "The gateway is shutting down."};
+    case Cancel::kClientGone:
+      return {"client_gone", "The client went away."};
+    case Cancel::kNone:
+      break;
+  }
+  if (why.code == Code::kExhausted) {
+    return {"upstream_timeout", "The provider stopped sending in the middle of its answer."};
+  }
+  if (why.code == Code::kCorrupt) {
+    return {"upstream_malformed", "The provider's answer is malformed."};
+  }
+  return {"upstream_disconnected", "The provider's answer broke off before its end."};
+}
+
+Refusal bad_gateway(const BrokenAnswer& broken) {
+  return {.status = 502, .code = broken.code, .message = broken.message, .type = "server_error"};
+}
+
+bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
+
+}  // namespace
+
+Task<bool> Connection::write(std::string_view bytes) {
+  const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  const std::span<const iovec> parts(&part, 1);
+  const net::Deadline until = worker_.loop().now_ms() + worker_.house().config.write_ms;
+  const Result<void> written = co_await stream_->write_all(parts, until);
+  if (!written) broken_ = true;
+  co_return written.has_value();
+}
+
+// One system call for head, chunk frame, piece and end, whichever of them there are.
+Task<bool> Connection::send(Exchange& x, std::string_view head, std::string_view piece,
+                            Framing framing, bool last) {
+  std::array<iovec, 5> parts;
+  std::size_t count = 0;
+  const auto add = [&](std::string_view bytes) {
+    if (!bytes.empty()) parts[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
+  };
+  std::array<char, 20> prefix;
+  add(head);
+  if (framing == Framing::kChunked && !piece.empty()) {
+    add(net::chunk_prefix(piece.size(), prefix));
+    add(piece);
+    add("\r\n");
+  } else {
+    add(piece);
+  }
+  if (framing == Framing::kChunked && last) add(net::kLastChunk);
+  if (count == 0) co_return true;
+  const net::Deadline until = worker_.loop().now_ms() + worker_.house().config.write_ms;
+  const std::span<const iovec> used(parts.data(), count);
+  const Result<void> written = co_await stream_->write_all(used, until);
+  if (!written) {
+    broken_ = true;
+    x.cancel(Cancel::kClientGone);
+    co_return false;
+  }
+  if (!x.first_byte_us) x.first_byte_us = worker_.house().clock.steady_us();
+  x.response_bytes += piece.size();
+  co_return true;
+}
+
+// Ends the exchange for the stages, then writes its record. False when there is none and there must
+// be.
+Task<bool> Connection::settle(Exchange& x, std::size_t admitted) {
+  const House& house = worker_.house();
+  for (std::size_t i = admitted; i-- > 0;) worker_.stages()[i]->finish(x);
+  x.finished_us = house.clock.steady_us();
+  const int status_class =
+      x.answer.status >= 600 || x.answer.status < 100 ? 0 : x.answer.status / 100;
+  house.counters.requests[status_class].fetch_add(1, std::memory_order_relaxed);
+  if (house.recorder == nullptr) co_return true;
+  const Durability until = house.outcome_synced ? Durability::kSynced : Durability::kWritten;
+  std::shared_ptr<Ticket> ticket = Ticket::submit(
+      worker_.loop(), *house.recorder, make_event(x, Kind::kRequest, house.clock.now()), until);
+  const Result<std::uint64_t> recorded = co_await Ticket::wait(std::move(ticket));
+  if (!recorded)
+    log::error("record.refused", {{"request_id", x.request_id}, {"reason", recorded.error().what}});
+  co_return recorded.has_value();
+}
+
+Task<bool> Connection::relay(Exchange& x) {
+  const std::size_t admitted = worker_.stages().size();
+  for (std::size_t i = admitted; i-- > 0;) worker_.stages()[i]->answer(x);
+  if (has_no_body(x.answer.status) || head_method_) x.answer.body.reset();
+  const bool streams = x.answer.event_stream && x.answer.body != nullptr;
+  if (streams) {
+    x.answer.body = std::make_unique<EventStreamBody>(
+        std::move(x.answer.body), stream_dialect(x.path), std::move(x.answer.event_filters));
+    x.answer.content_length.reset();
+  }
+
+  if (x.intent) {  // invariant 1: durable before the first byte
+    const Result<std::uint64_t> durable = co_await Ticket::wait(x.intent);
+    if (!durable && worker_.house().refuse_without_record) {
+      x.cancel(Cancel::kShutdown);
+      x.answer = Answer();
+      const bool keep = co_await refuse(x, journal_unavailable(), admitted);
+      co_return keep;
+    }
+  }
+
+  Framing framing = Framing::kLength;
+  if (x.answer.body && !x.answer.content_length) {
+    framing = minor_ == 0 ? Framing::kUntilClose : Framing::kChunked;
+  } else if (!x.answer.body &&
+             (has_no_body(x.answer.status) || (head_method_ && !x.answer.content_length))) {
+    framing = Framing::kNone;
+  }
+  const bool keep_alive = keeps_alive(x) && framing != Framing::kUntilClose;
+  std::string head;
+  head.reserve(512);
+  write_answer_head(head, x, framing, keep_alive, minor_);
+
+  if (streams) {  // the head goes at once: the first event may be long in coming
+    const bool sent = co_await send(x, head, {}, framing, false);
+    head.clear();
+    if (!sent) x.broken = "client_gone";
+  }
+  std::string_view piece;
+  if (x.answer.body && !broken_) {
+    const Result<std::string_view> first = co_await x.answer.body->pull();
+    if (!first && !streams) {  // nothing has left yet: this can still be said properly
+      const BrokenAnswer broken = broken_answer(x, first.error());
+      x.broken = broken.code;
+      x.answer = Answer();
+      const bool keep = co_await refuse(x, bad_gateway(broken), admitted);
+      co_return keep;
+    }
+    if (!first) {
+      co_await break_off(x, first.error(), framing);
+      co_return false;
+    }
+    piece = *first;
+  }
+  const bool more = x.answer.body && !broken_ && !piece.empty() && !x.answer.body->finished();
+  if (more) {
+    const bool sent = co_await send(x, head, piece, framing, false);
+    std::string().swap(head);
+    if (sent) {
+      co_await relay_rest(x, framing);
+    } else {
+      x.broken = "client_gone";
+      co_await settle(x, admitted);
+    }
+    co_return keep_alive && !broken_ && x.broken == nullptr;
+  }
+  const bool recorded = co_await settle(x, admitted);
+  if (!recorded && worker_.house().refuse_without_record) {
+    if (head.empty() || broken_) co_return false;
+    const std::string refusal =
+        write_refusal(journal_unavailable(), x.request_id, false, head_method_);
+    co_await write(refusal);
+    co_return false;
+  }
+  if (broken_) co_return false;
+  const bool sent = co_await send(x, head, piece, framing, true);
+  if (sent && streams && !piece.empty()) co_await drop_rest(x);
+  co_return sent&& keep_alive;
+}
+
+// The pieces after the first. The last one is held until the outcome is recorded.
+Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
+  const std::size_t admitted = worker_.stages().size();
+  for (;;) {
+    const Result<std::string_view> next = co_await x.answer.body->pull();
+    if (!next) {
+      co_await break_off(x, next.error(), framing);
+      co_return;
+    }
+    const bool last = next->empty() || x.answer.body->finished();
+    if (last) {
+      const bool recorded = co_await settle(x, admitted);
+      if (!recorded && worker_.house().refuse_without_record) {
+        broken_ = true;  // the end stays away: the client sees that the answer is not whole
+        co_return;
+      }
+    }
+    const bool sent = co_await send(x, {}, *next, framing, last);
+    if (last && sent && x.answer.event_stream && !next->empty()) co_await drop_rest(x);
+    if (last) co_return;
+    if (!sent) {
+      x.broken = "client_gone";
+      co_await settle(x, admitted);
+      co_return;
+    }
+  }
+}
+
+// What the provider says behind the end is dropped, so that its connection can be used again.
+Task<void> Connection::drop_rest(Exchange& x) {
+  const Result<std::string_view> dropped = co_await x.answer.body->pull();
+  if (!dropped) log::debug("upstream.after_end", {{"reason", dropped.error().what}});
+}
+
+// The answer broke after its first byte. A stream gets an error event and an orderly end;
+// everything else is cut, so that it can not be taken for whole.
+Task<void> Connection::break_off(Exchange& x, Error why, Framing framing) {
+  const BrokenAnswer broken = broken_answer(x, why);
+  x.broken = broken.code;
+  std::string event;
+  if (x.answer.event_stream && x.cancelled != Cancel::kClientGone) {
+    const auto& body = static_cast<const EventStreamBody&>(*x.answer.body);
+    event = stream_error_event(stream_dialect(x.path), broken.code, broken.message,
+                               body.next_sequence_number());
+  }
+  const bool recorded = co_await settle(x, worker_.stages().size());
+  if (!event.empty() && recorded && !broken_) {
+    co_await send(x, {}, event, framing, true);
+  }
+  broken_ = true;
+}
+
+}  // namespace sallyport::http

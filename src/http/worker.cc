@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/worker.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/log.h"
+#include "http/connection.h"
+
+namespace sallyport::http {
+namespace {
+
+constexpr std::int64_t kExpiryCheckMs = 1000;
+
+}  // namespace
+
+Worker::Worker(net::Loop& loop, House house, std::vector<std::unique_ptr<Stage>> stages)
+    : loop_(loop), house_(house), stages_(std::move(stages)) {
+  arm_watch();
+}
+
+Worker::~Worker() = default;
+
+void Worker::accept(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls) {
+  Counters& counters = house_.counters;
+  const auto open = counters.connections_open.load(std::memory_order_relaxed);
+  const bool full = open >= static_cast<std::int64_t>(house_.config.connections_max);
+  const bool blocked =
+      house_.admission != nullptr && house_.admission->blocked(peer.address, house_.clock.now());
+  if (draining_ || full || blocked) {
+    counters.connections_refused.fetch_add(1, std::memory_order_relaxed);
+    ::close(fd);
+    return;
+  }
+  counters.connections.fetch_add(1, std::memory_order_relaxed);
+  counters.connections_open.fetch_add(1, std::memory_order_relaxed);
+  ++open_;
+  loop_.spawn(serve(fd, peer, std::move(tls)));
+}
+
+Task<void> Worker::serve(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls) {
+  std::unique_ptr<net::Stream> stream;
+  if (tls) {
+    const net::Deadline until = loop_.now_ms() + house_.config.head_ms;
+    Result<std::unique_ptr<net::Stream>> secured = co_await tls->accept(loop_, fd, until);
+    if (secured) {
+      stream = std::move(*secured);
+    } else {
+      house_.counters.tls_failures.fetch_add(1, std::memory_order_relaxed);
+      log::debug("tls.handshake_failed",
+                 {{"peer", peer.address.text()}, {"reason", secured.error().what}});
+    }
+  } else {
+    stream = net::plain_stream(loop_, fd);
+  }
+  if (stream) {
+    Connection connection(*this, std::move(stream), peer);
+    co_await connection.run();
+  }
+  --open_;
+  house_.counters.connections_open.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::arm_watch() {
+  loop_.arm(
+      watch_timer_, loop_.now_ms() + kWatchMs,
+      [](void* self) { static_cast<Worker*>(self)->watch(); }, this);
+}
+
+// A key that was revoked or expired takes its streams with it (invariant 5).
+void Worker::watch() {
+  arm_watch();
+  if (house_.revocations == nullptr) return;
+  const std::uint64_t version = house_.revocations->version();
+  const bool changed = version != ring_version_;
+  const bool due = loop_.now_ms() - expiry_checked_ms_ >= kExpiryCheckMs;
+  if (!changed && !due) return;
+  ring_version_ = version;
+  expiry_checked_ms_ = loop_.now_ms();
+  const UtcTime now = house_.clock.now();
+  for (Connection* connection : connections_) {
+    Exchange* const x = connection->exchange();
+    if (x == nullptr || !x->principal || x->principal->kid.empty()) continue;
+    if (house_.revocations->alive(x->principal->kid, now)) continue;
+    house_.counters.streams_cut.fetch_add(1, std::memory_order_relaxed);
+    x->cancel(Cancel::kKeyRevoked);
+  }
+}
+
+void Worker::drain(net::Deadline until) {
+  draining_ = true;
+  for (Connection* connection : connections_) connection->close_if_idle();
+  loop_.arm(
+      drain_timer_, until,
+      [](void* self) {
+        auto* const worker = static_cast<Worker*>(self);
+        for (Connection* connection : worker->connections_) {
+          if (Exchange* const x = connection->exchange()) x->cancel(Cancel::kShutdown);
+          connection->close_if_idle();
+        }
+      },
+      this);
+}
+
+}  // namespace sallyport::http

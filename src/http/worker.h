@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread's share of the gate: its connections, its stages, and the watch over streams in
+// flight. Everything here belongs to the worker's loop; main builds one per core.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "event/ports/admission.h"
+#include "event/ports/recorder.h"
+#include "event/ports/revocations.h"
+#include "exchange/stage.h"
+#include "http/config.h"
+#include "net/connect.h"
+#include "net/tls.h"
+
+namespace sallyport::http {
+
+// What all workers count, for the metrics page. Relaxed: a sum that is a moment old.
+struct Counters {
+  std::atomic<std::uint64_t> connections{0};  // accepted
+  std::atomic<std::int64_t> connections_open{0};
+  std::atomic<std::uint64_t> connections_refused{0};  // over the limit, or blocked
+  std::atomic<std::uint64_t> tls_failures{0};
+  std::atomic<std::uint64_t> heads_refused{0};  // never became a request
+  std::atomic<std::uint64_t> requests[6]{};     // by status class: [2] is 2xx; [0] never answered
+  std::atomic<std::int64_t> streams_open{0};
+  std::atomic<std::uint64_t> streams_cut{0};  // because the key died
+};
+
+// What a worker needs of the house. Everything outlives the worker.
+struct House {
+  const Config& config;
+  const Clock& clock;
+  Recorder* recorder = nullptr;              // null: audit is off
+  const Revocations* revocations = nullptr;  // null: keys are off
+  const Admission* admission = nullptr;      // null: nothing is blocked
+  bool refuse_without_record = true;         // audit.on_write_failure
+  bool outcome_synced = false;               // audit.outcome
+  Counters& counters;
+};
+
+class Connection;
+
+class Worker {
+ public:
+  // How often streams in flight are held against the key ring; half of it is the mean time to the
+  // cut.
+  static constexpr std::int64_t kWatchMs = 250;
+
+  Worker(net::Loop& loop, House house, std::vector<std::unique_ptr<Stage>> stages);
+  ~Worker();
+  Worker(const Worker&) = delete;
+
+  // A client came: on the loop's thread. `tls` may be null.
+  void accept(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls);
+
+  // No new requests: idle connections close, exchanges under way end, at the deadline they are cut.
+  void drain(net::Deadline until);
+  bool draining() const { return draining_; }
+  std::size_t open() const { return open_; }
+
+  net::Loop& loop() { return loop_; }
+  const House& house() const { return house_; }
+  const std::vector<std::unique_ptr<Stage>>& stages() const { return stages_; }
+  net::RequestHead& head_scratch() { return head_scratch_; }
+
+ private:
+  friend class Connection;
+  Task<void> serve(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls);
+  void watch();
+  void arm_watch();
+
+  net::Loop& loop_;
+  House house_;
+  std::vector<std::unique_ptr<Stage>> stages_;
+  std::unordered_set<Connection*> connections_;
+  net::RequestHead head_scratch_;  // used between two suspensions only
+  net::Timer watch_timer_;
+  net::Timer drain_timer_;
+  std::uint64_t ring_version_ = 0;
+  std::int64_t expiry_checked_ms_ = 0;
+  std::size_t open_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace sallyport::http
