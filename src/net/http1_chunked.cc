@@ -13,7 +13,10 @@ namespace sallyport::net {
 
 namespace {
 
-constexpr std::size_t kDigitsMax = 15;  // 2^60: no arithmetic of any reader wraps, no excess zeros
+constexpr std::size_t kDigitsMax = 15;  // more are excess zeros
+// Above it a reader's 32 bits wrap. No honest sender makes such a chunk, and nobody need wait for
+// it.
+constexpr std::uint64_t kChunkBytesMax = 0xffffffff;
 constexpr std::size_t kExtensionBytesMax = 256;
 constexpr std::size_t kExtensionTotalMax = 4096;
 constexpr std::size_t kTrailerBytesMax = 8192;
@@ -99,7 +102,7 @@ bool ChunkedDecoder::size_line(char c) {
       if (const int value = hex_value(c); value >= 0) {
         if (++digits_ > kDigitsMax) return false;
         left_ = left_ * 16 + static_cast<std::uint64_t>(value);
-        return true;
+        return left_ <= kChunkBytesMax;
       }
       break;
     case kExtensionName:

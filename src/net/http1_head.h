@@ -90,7 +90,7 @@ std::optional<HeadError> parse_request_head(std::string_view head, RequestHead& 
 std::optional<HeadError> parse_response_head(std::string_view head, ResponseHead& out);
 
 // The RFC 9112 chunked coding. Extensions are checked (at most 256 bytes a chunk, 4 KiB a body) and
-// dropped; trailers are checked and dropped (at most 8 KiB).
+// dropped; trailers are checked and dropped (at most 8 KiB). A chunk of 4 GiB or more is refused.
 class ChunkedDecoder {
  public:
   struct Step {
@@ -101,6 +101,9 @@ class ChunkedDecoder {
   // Consumes up to and including one run of data. Call again with the rest while consumed > 0 and
   // kMore.
   Step step(std::string_view input);
+  // Bytes of the current chunk that are announced and not yet here: a body that would grow over its
+  // limit can be refused before it is sent.
+  std::uint64_t pending_bytes() const { return left_; }
 
  private:
   bool size_line(char c);
