@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time comes in as an argument: tests replace it. Wall time decides expiry, steady time decides timers.
+// Time comes in as an argument: tests replace it. Wall time decides expiry, steady time decides
+// timers.
 #pragma once
 
 #include <chrono>
@@ -15,8 +16,8 @@ using UtcTime = std::chrono::sys_time<std::chrono::milliseconds>;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual UtcTime now() const = 0;               // wall clock, UTC, milliseconds
-  virtual std::int64_t steady_us() const = 0;    // monotonic, microseconds since an arbitrary start
+  virtual UtcTime now() const = 0;             // wall clock, UTC, milliseconds
+  virtual std::int64_t steady_us() const = 0;  // monotonic, microseconds since an arbitrary start
 };
 
 class SystemClock final : public Clock {
@@ -50,7 +51,8 @@ void append_utc(std::string& out, UtcTime time);
 // a bare date (midnight UTC). Nothing for anything else.
 std::optional<UtcTime> parse_utc(std::string_view text);
 
-// "90s", "8h", "14d", "250ms", "10m": a whole number and a unit. Nothing for anything else or below zero.
+// "90s", "8h", "14d", "250ms", "10m": a whole number and a unit. Nothing for anything else or below
+// zero.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 std::string format_duration(std::chrono::milliseconds duration);
 

@@ -33,7 +33,8 @@ class IpAddress {
 
 class Cidr {
  public:
-  static std::optional<Cidr> parse(std::string_view text);  // "10.0.0.0/8", "::1/128", or one address
+  static std::optional<Cidr> parse(
+      std::string_view text);  // "10.0.0.0/8", "::1/128", or one address
   bool contains(const IpAddress& address) const;
   std::string text() const;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading JSON that others wrote. `check_json` is the strict gate for request bodies; `JsonValue` reads
-// small documents (log lines, admin bodies, tables); `JsonMembers` walks the top-level members of an
-// object that was already checked and tells where each lies in the raw bytes, so that it can be
-// spliced. simdjson stays inside json_reader.cc.
+// Reading JSON that others wrote. `check_json` is the strict gate for request bodies; `JsonValue`
+// reads small documents (log lines, admin bodies, tables); `JsonMembers` walks the top-level
+// members of an object that was already checked and tells where each lies in the raw bytes, so that
+// it can be spliced. simdjson stays inside json_reader.cc.
 #pragma once
 
 #include <cstddef>
@@ -24,18 +24,20 @@ struct JsonLimits {
   std::size_t number_bytes_max = 1'024;  // digits of one number
 };
 
-// Nothing when `text` is exactly one RFC 8259 object in UTF-8 without a byte order mark, without lone
-// surrogates, within the limits, and no object in it has the same key twice (after escapes); at the
-// top level two keys that differ only in ASCII case count as the same. Otherwise kInvalid with a reason that
-// quotes nothing from the text: "not_json", "not_object", "duplicate_key", "too_deep", "too_wide",
-// "number_too_long", "not_utf8", "lone_surrogate", "empty_body". Linear time; a parser per thread
-// is reused for texts up to 1 MiB, larger ones use their own and give it back.
+// Nothing when `text` is exactly one RFC 8259 object in UTF-8 without a byte order mark, without
+// lone surrogates, within the limits, and no object in it has the same key twice (after escapes);
+// at the top level two keys that differ only in ASCII case count as the same. Otherwise kInvalid
+// with a reason that quotes nothing from the text: "not_json", "not_object", "duplicate_key",
+// "too_deep", "too_wide", "number_too_long", "not_utf8", "lone_surrogate", "empty_body". Linear
+// time; a parser per thread is reused for texts up to 1 MiB, larger ones use their own and give it
+// back.
 Result<void> check_json(std::string_view text, const JsonLimits& limits = {});
 
 // A parsed small document, read only. Copies share it.
 class JsonValue {
  public:
-  static Result<JsonValue> parse(std::string_view text);  // any JSON value; same strictness, any top
+  static Result<JsonValue> parse(
+      std::string_view text);  // any JSON value; same strictness, any top
 
   bool is_null() const;
   bool is_object() const;
@@ -61,12 +63,15 @@ struct JsonMember {
   std::size_t value_offset = 0;  // of the value's first byte
 };
 
-// `object` is checked JSON and begins (after blanks) with '{'. Skips nested values without recursion.
+// `object` is checked JSON and begins (after blanks) with '{'. Skips nested values without
+// recursion.
 class JsonMembers {
  public:
   explicit JsonMembers(std::string_view object);
   bool next(JsonMember& member);
-  std::size_t end_offset() const { return at_; }  // after the last member: offset of the closing '}'
+  std::size_t end_offset() const {
+    return at_;
+  }  // after the last member: offset of the closing '}'
 
  private:
   std::string_view object_;

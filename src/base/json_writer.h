@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes JSON that one line can hold: control characters, U+2028, U+2029 and invalid UTF-8 are escaped,
-// so a value from a request can never end a log line or start another field.
+// Writes JSON that one line can hold: control characters, U+2028, U+2029 and invalid UTF-8 are
+// escaped, so a value from a request can never end a log line or start another field.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ class JsonWriter {
   JsonWriter& value(std::uint64_t number);
   JsonWriter& value(int number) { return value(static_cast<std::int64_t>(number)); }
   JsonWriter& value(unsigned number) { return value(static_cast<std::uint64_t>(number)); }
-  JsonWriter& value(double number);  // shortest form that reads back; NaN and infinities become null
+  JsonWriter& value(
+      double number);  // shortest form that reads back; NaN and infinities become null
   JsonWriter& value(bool boolean);
   JsonWriter& null();
   JsonWriter& raw(std::string_view json);  // already JSON

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operator's log on stderr: short events with fields, for a person at night. It is not the audit
-// record. Values are escaped so that nothing a client sends can forge a line.
+// The operator's log on stderr: short events with fields, for a person at night. It is not the
+// audit record. Values are escaped so that nothing a client sends can forge a line.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +25,22 @@ struct Field {
   std::string value;
 };
 
-// `event` is a stable, lower-case phrase ("journal.write_failed"). Thread safe. One line, at most 4 KiB.
+// `event` is a stable, lower-case phrase ("journal.write_failed"). Thread safe. One line, at most 4
+// KiB.
 void write(Level level, std::string_view event, std::initializer_list<Field> fields = {});
 
-inline void debug(std::string_view e, std::initializer_list<Field> f = {}) { write(Level::kDebug, e, f); }
-inline void info(std::string_view e, std::initializer_list<Field> f = {}) { write(Level::kInfo, e, f); }
-inline void warn(std::string_view e, std::initializer_list<Field> f = {}) { write(Level::kWarn, e, f); }
-inline void error(std::string_view e, std::initializer_list<Field> f = {}) { write(Level::kError, e, f); }
+inline void debug(std::string_view e, std::initializer_list<Field> f = {}) {
+  write(Level::kDebug, e, f);
+}
+inline void info(std::string_view e, std::initializer_list<Field> f = {}) {
+  write(Level::kInfo, e, f);
+}
+inline void warn(std::string_view e, std::initializer_list<Field> f = {}) {
+  write(Level::kWarn, e, f);
+}
+inline void error(std::string_view e, std::initializer_list<Field> f = {}) {
+  write(Level::kError, e, f);
+}
 
 // Lines below `level` are dropped. `json` writes JSON lines instead of text. Call once, at start.
 void configure(Level level, bool json);

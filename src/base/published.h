@@ -42,7 +42,8 @@ class Published {
     const T& operator*() { return *latest(); }
     const T* operator->() { return latest().get(); }
 
-    // The snapshot stays valid while the caller keeps the returned pointer (across a co_await: copy it).
+    // The snapshot stays valid while the caller keeps the returned pointer (across a co_await: copy
+    // it).
     const std::shared_ptr<const T>& latest() {
       const std::uint64_t version = from_->version();
       if (version != seen_ || !held_) {

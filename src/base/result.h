@@ -32,12 +32,18 @@ inline std::unexpected<Error> fail(Code code, std::string what) {
 // The code as the operator's log spells it.
 constexpr const char* name(Code code) {
   switch (code) {
-    case Code::kInvalid: return "invalid";
-    case Code::kNotFound: return "not_found";
-    case Code::kDenied: return "denied";
-    case Code::kExhausted: return "exhausted";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kCorrupt: return "corrupt";
+    case Code::kInvalid:
+      return "invalid";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kDenied:
+      return "denied";
+    case Code::kExhausted:
+      return "exhausted";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kCorrupt:
+      return "corrupt";
   }
   return "unknown";
 }

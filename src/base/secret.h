@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes that must not leak: a key, a token, a pepper. There is one way out, `reveal()`, so that every
-// use can be found by name; it does not print, does not copy, and wipes itself.
+// Bytes that must not leak: a key, a token, a pepper. There is one way out, `reveal()`, so that
+// every use can be found by name; it does not print, does not copy, and wipes itself.
 #pragma once
 
 #include <openssl/crypto.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Task<T>: a coroutine that starts when awaited and resumes its awaiter when done (symmetric transfer,
-// so a chain of any depth uses constant stack). Frames come from a per-thread free list: a request
-// allocates none once the thread is warm. Nothing on the path of a request throws: an exception that
-// reaches the end of a task ends the process.
+// Task<T>: a coroutine that starts when awaited and resumes its awaiter when done (symmetric
+// transfer, so a chain of any depth uses constant stack). Frames come from a per-thread free list:
+// a request allocates none once the thread is warm. Nothing on the path of a request throws: an
+// exception that reaches the end of a task ends the process.
 #pragma once
 
 #include <coroutine>

@@ -20,9 +20,9 @@ std::optional<std::uint64_t> parse_uint(std::string_view digits);
 std::string to_hex(std::string_view bytes);
 std::optional<std::string> from_hex(std::string_view hex);
 std::string base64_encode(std::string_view bytes);
-std::optional<std::string> base64_decode(std::string_view text);    // strict, padded
-std::string base64url_encode(std::string_view bytes);               // no padding
-std::optional<std::string> base64url_decode(std::string_view text); // strict, no padding
+std::optional<std::string> base64_decode(std::string_view text);     // strict, padded
+std::string base64url_encode(std::string_view bytes);                // no padding
+std::optional<std::string> base64url_decode(std::string_view text);  // strict, no padding
 
 // CRC-32C (Castagnoli), hardware where there is any. CRC-32 (ISO-HDLC) is zlib's crc32.
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t seed = 0);

@@ -23,27 +23,28 @@ struct Injection {
   double score = 0;
   std::string verdict;  // pass | alert | block
   std::vector<std::string> categories;
-  std::string role;     // whose words scored highest
+  std::string role;  // whose words scored highest
 };
 
 struct Event {
   // The mission's fields, first and in this order on every line.
   UtcTime timestamp_utc{};
-  std::optional<std::string> api_key_id;  // stable name of the key; null when no valid key was shown
-  std::string endpoint;                   // "POST /v1/chat/completions"; at most 256 bytes
+  std::optional<std::string>
+      api_key_id;        // stable name of the key; null when no valid key was shown
+  std::string endpoint;  // "POST /v1/chat/completions"; at most 256 bytes
   std::optional<std::string> model;
   std::optional<std::int64_t> latency_ms;
   std::optional<std::int64_t> tokens_input;
   std::optional<std::int64_t> tokens_output;
   std::string ip;
-  std::optional<std::string> geo;         // ISO 3166-1 alpha-2
-  std::optional<int> status;              // what the client got; null while open
-  std::optional<std::string> error;       // stable code; null on success
+  std::optional<std::string> geo;    // ISO 3166-1 alpha-2
+  std::optional<int> status;         // what the client got; null while open
+  std::optional<std::string> error;  // stable code; null on success
   std::string module = "unlisted";
   std::string purpose = "unlisted";
 
   // Ours.
-  std::uint64_t seq = 0;                  // given by the journal
+  std::uint64_t seq = 0;  // given by the journal
   Kind kind = Kind::kRequest;
   std::string request_id;
   std::optional<std::string> kid;
@@ -65,9 +66,10 @@ struct Event {
   std::map<std::string, std::int64_t> pii;  // type -> count
   std::optional<Injection> injection;
   std::vector<std::string> output_flags;
-  std::optional<std::string> action;        // what the gate, an administrator or a playbook did
-  std::optional<std::string> actor;         // who, for admin and action
-  std::optional<std::string> detail;        // JSON object as text: before and after of an admin act, breaker states
+  std::optional<std::string> action;  // what the gate, an administrator or a playbook did
+  std::optional<std::string> actor;   // who, for admin and action
+  std::optional<std::string>
+      detail;  // JSON object as text: before and after of an admin act, breaker states
 };
 
 // The line without its newline and without the closing brace's predecessors `seq` and `crc`, which
@@ -76,8 +78,8 @@ struct Event {
 void append_event_open(std::string& out, const Event& event);
 void append_event(std::string& out, const Event& event);
 
-// Reads a line of ours or one with only the mission's fields. Unknown fields are ignored, a field of
-// the wrong type is kInvalid. Lines are at most 65,535 bytes.
+// Reads a line of ours or one with only the mission's fields. Unknown fields are ignored, a field
+// of the wrong type is kInvalid. Lines are at most 65,535 bytes.
 Result<Event> parse_event(std::string_view line);
 
 }  // namespace sallyport

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A body that is pulled, piece by piece: back-pressure and streaming come free. A stage that changes a
-// body wraps the source it was given.
+// A body that is pulled, piece by piece: back-pressure and streaming come free. A stage that
+// changes a body wraps the source it was given.
 //
 //   for (;;) {
 //     const Result<std::string_view> piece = co_await body->pull();
@@ -25,13 +25,13 @@ class BodySource {
  public:
   virtual ~BodySource() = default;
   // The next bytes, valid until the next pull or the source's end of life; empty at the clean end;
-  // an error if the body broke off (kUnavailable), timed out (kExhausted) or is malformed (kCorrupt).
-  // After an error or the end it must not be called again.
+  // an error if the body broke off (kUnavailable), timed out (kExhausted) or is malformed
+  // (kCorrupt). After an error or the end it must not be called again.
   virtual Task<Result<std::string_view>> pull() = 0;
 
-  // True once it is known that nothing follows the piece last pulled, so that a sender can hold that
-  // piece back until the record is written and send it together with the end. False promises nothing.
-  // A wrapper answers for what it wraps.
+  // True once it is known that nothing follows the piece last pulled, so that a sender can hold
+  // that piece back until the record is written and send it together with the end. False promises
+  // nothing. A wrapper answers for what it wraps.
   virtual bool finished() const { return false; }
 };
 

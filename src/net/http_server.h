@@ -20,7 +20,7 @@ namespace sallyport::net {
 struct ServerRequest {
   std::string method;
   std::string path;
-  std::string query;  // without '?'
+  std::string query;                                         // without '?'
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
   Endpoint peer;
@@ -32,8 +32,9 @@ struct ServerRequest {
 struct ServerResponse {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;                        // used when `stream` is null
-  std::unique_ptr<BodySource> stream;      // sent chunked, each piece at once; an error breaks the connection
+  std::string body;  // used when `stream` is null
+  std::unique_ptr<BodySource>
+      stream;  // sent chunked, each piece at once; an error breaks the connection
   bool close = false;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Splits a text/event-stream (WHATWG HTML 9.2) into whole events at any segmentation. LF, CR LF and CR
-// end lines. The raw bytes are kept beside the decoded fields, so that an untouched event goes on
-// byte for byte.
+// Splits a text/event-stream (WHATWG HTML 9.2) into whole events at any segmentation. LF, CR LF and
+// CR end lines. The raw bytes are kept beside the decoded fields, so that an untouched event goes
+// on byte for byte.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,10 @@
 namespace sallyport::net {
 
 struct SseEvent {
-  std::string_view raw;    // with the blank line that ends it
-  std::string_view type;   // value of the last `event:` field; empty if none
-  std::string_view data;   // `data:` lines joined by LF; a view into raw when there is one line
-  bool partial = false;    // a piece of an event over the limit: raw only, to be passed on unread
+  std::string_view raw;   // with the blank line that ends it
+  std::string_view type;  // value of the last `event:` field; empty if none
+  std::string_view data;  // `data:` lines joined by LF; a view into raw when there is one line
+  bool partial = false;   // a piece of an event over the limit: raw only, to be passed on unread
 };
 
 class SseSplitter {
