@@ -3,6 +3,7 @@
 // docs/events.md documents every field with its unit; event.cc holds the one table of field names.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -70,7 +71,19 @@ struct Event {
   std::optional<std::string> actor;   // who, for admin and action
   std::optional<std::string>
       detail;  // JSON object as text: before and after of an admin act, breaker states
+  std::optional<std::int64_t> time_raised_ms;  // by the journal: time never goes back in the log
+  std::optional<bool> trunc;                   // a field was too long for the line and was cut
 };
+
+inline constexpr std::size_t kEventLineBytesMax = 65'535;
+
+// One row of the table of fields, as docs/events.md must list it; in the order of the line.
+struct EventField {
+  std::string_view name;
+  std::string_view type;  // time, string, integer, number, boolean, object
+  bool always;            // written even when null
+};
+std::vector<EventField> event_fields();
 
 // The line without its newline and without the closing brace's predecessors `seq` and `crc`, which
 // only the journal knows: {"timestamp_utc":...,"action":null
