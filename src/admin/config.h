@@ -7,9 +7,10 @@
 namespace sallyport::admin {
 
 struct Config {
-  std::string address = "127.0.0.1:9443";     // never the data port; loopback unless TLS is on
+  std::string address = "127.0.0.1:9443";  // never the data port; loopback unless TLS is on
   std::optional<std::string> tls_cert_file, tls_key_file;
-  std::string socket = "/run/sallyport/admin.sock";  // mode 0600: file permissions are the login; empty = none
+  std::string socket =
+      "/run/sallyport/admin.sock";  // mode 0600: file permissions are the login; empty = none
 };
 
 }  // namespace sallyport::admin

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stand-ins for the tests of this room: settings, a recorder.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "event/ports/recorder.h"
+#include "event/ports/setting_store.h"
+
+namespace sallyport::admin {
+
+class SettingsInMemory final : public SettingStore {
+ public:
+  Result<std::optional<std::string>> get(std::string_view name) override {
+    if (broken) return fail(Code::kUnavailable, "broken");
+    const auto at = values.find(std::string(name));
+    if (at == values.end()) return std::nullopt;
+    return at->second;
+  }
+  Result<void> put(std::string_view name, std::string_view value) override {
+    if (broken) return fail(Code::kUnavailable, "broken");
+    values[std::string(name)] = value;
+    return {};
+  }
+  Result<bool> put_new(std::string_view name, std::string_view value) override {
+    if (broken) return fail(Code::kUnavailable, "broken");
+    return values.emplace(std::string(name), std::string(value)).second;
+  }
+
+  std::map<std::string, std::string> values;
+  bool broken = false;
+};
+
+class RecorderInMemory final : public Recorder {
+ public:
+  void record(Event event, Durability, Done done) override {
+    const std::lock_guard lock(mutex_);
+    if (broken_) {
+      if (done) done(fail(Code::kUnavailable, "the journal cannot write"));
+      return;
+    }
+    events_.push_back(std::move(event));
+    if (done) done(static_cast<std::uint64_t>(events_.size()));
+  }
+  bool accepting() const override {
+    const std::lock_guard lock(mutex_);
+    return !broken_;
+  }
+  void breaks(bool now) {
+    const std::lock_guard lock(mutex_);
+    broken_ = now;
+  }
+  std::vector<Event> events() const {
+    const std::lock_guard lock(mutex_);
+    return events_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  bool broken_ = false;
+  std::vector<Event> events_;
+};
+
+}  // namespace sallyport::admin

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/reload.h"
+
+#include "base/log.h"
+#include "config/fields.h"
+
+namespace sallyport::config {
+namespace {
+
+// Slots are writable; `running` is only read through them.
+Place place_of(const Config& config) { return {.config = const_cast<Config*>(&config)}; }
+
+std::string with_index(std::string_view path, std::size_t index) {
+  const std::size_t mark = path.find("[]");
+  return std::string(path.substr(0, mark)) + "[" + std::to_string(index) + "]" +
+         std::string(path.substr(mark + 2));
+}
+
+bool listeners_differ(const Config& a, const Config& b) {
+  if (a.http.listeners.size() != b.http.listeners.size()) return true;
+  for (const Field& field : fields()) {
+    if (!field.path.starts_with("http.listeners[].")) continue;
+    for (std::size_t i = 0; i < a.http.listeners.size(); ++i) {
+      Place left{.listener = const_cast<http::ListenerConfig*>(&a.http.listeners[i])};
+      Place right{.listener = const_cast<http::ListenerConfig*>(&b.http.listeners[i])};
+      if (!same(field, left, right)) return true;
+    }
+  }
+  return false;
+}
+
+void compare_upstreams(const Config& running, const Config& next,
+                       std::vector<std::string>& changed) {
+  const auto& old_ones = running.upstream.upstreams;
+  const auto& new_ones = next.upstream.upstreams;
+  if (old_ones.size() != new_ones.size()) changed.emplace_back("upstream");
+  for (const Field& field : fields()) {
+    if (!field.path.starts_with("upstream[].")) continue;
+    for (std::size_t i = 0; i < std::min(old_ones.size(), new_ones.size()); ++i) {
+      Place left{.upstream = const_cast<upstream::UpstreamConfig*>(&old_ones[i])};
+      Place right{.upstream = const_cast<upstream::UpstreamConfig*>(&new_ones[i])};
+      if (!same(field, left, right)) changed.push_back(with_index(field.path, i));
+    }
+  }
+}
+
+std::expected<Reloaded, std::vector<Problem>> take_over(const Config& running, LoadResult loaded) {
+  if (!loaded) return std::unexpected(std::move(loaded.error()));
+  Reloaded result;
+  result.warnings = std::move(loaded->warnings);
+  auto next = std::make_shared<Config>(std::move(loaded->config));
+  for (const Field& field : fields()) {
+    if (field.path.find("[]") != std::string_view::npos) continue;
+    if (same(field, place_of(running), place_of(*next))) continue;
+    if (field.reload == Reload::kLive) {
+      result.changed.emplace_back(field.path);
+      continue;
+    }
+    copy(field, place_of(running), place_of(*next));
+    result.kept.emplace_back(field.path);
+  }
+  if (listeners_differ(running, *next)) {
+    next->http.listeners = running.http.listeners;
+    result.kept.emplace_back("http.listeners");
+  }
+  compare_upstreams(running, *next, result.changed);
+  result.config = std::move(next);
+  return result;
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+}  // namespace
+
+std::expected<Reloaded, std::vector<Problem>> reload(const Config& running,
+                                                     const std::string& file) {
+  return take_over(running, load_file(file));
+}
+
+std::expected<Reloaded, std::vector<Problem>> reload_text(const Config& running,
+                                                          std::string_view text,
+                                                          const Surroundings& around) {
+  return take_over(running, load_text(text, around));
+}
+
+std::shared_ptr<const Config> reload_and_log(const Config& running, const std::string& file) {
+  auto reloaded = reload(running, file);
+  if (!reloaded) {
+    for (const Problem& problem : reloaded.error()) {
+      log::error("config.refused", {{"problem", format_problem(file, problem)}});
+    }
+    log::error("config.reload_failed",
+               {{"file", file}, {"effect", "the running configuration stays"}});
+    return nullptr;
+  }
+  for (const Problem& warning : reloaded->warnings) {
+    log::warn("config.warning", {{"problem", format_problem(file, warning)}});
+  }
+  if (!reloaded->kept.empty()) {
+    log::warn("config.needs_restart",
+              {{"fields", join(reloaded->kept)}, {"effect", "these keep their running values"}});
+  }
+  log::info("config.reloaded", {{"file", file}, {"changed", join(reloaded->changed)}});
+  return reloaded->config;
+}
+
+}  // namespace sallyport::config

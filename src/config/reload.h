@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A new file while the program runs: load, validate, compare, hand over. Whatever is wrong with it
+// leaves the running configuration as it is.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "config/load.h"
+
+namespace sallyport::config {
+
+struct Reloaded {
+  std::shared_ptr<const Config> config;  // fields that need a restart have the running value
+  std::vector<std::string> changed;      // live fields that have a new value
+  std::vector<std::string> kept;         // fields that changed in the file and need a restart
+  std::vector<Problem> warnings;
+};
+
+std::expected<Reloaded, std::vector<Problem>> reload(const Config& running,
+                                                     const std::string& file);
+std::expected<Reloaded, std::vector<Problem>> reload_text(const Config& running,
+                                                          std::string_view text,
+                                                          const Surroundings& around);
+
+// The same with the operator's log: problems as errors, kept fields as a warning. Null: keep the
+// old.
+std::shared_ptr<const Config> reload_and_log(const Config& running, const std::string& file);
+
+}  // namespace sallyport::config
