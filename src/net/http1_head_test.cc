@@ -124,7 +124,8 @@ TEST(RequestHead, FillsEveryPart) {
   EXPECT_EQ(head.find("absent"), std::nullopt);
 
   // A second head in the same object inherits nothing.
-  ASSERT_EQ(outcome("GET / HTTP/1.0\r\n\r\n", head), "ok");
+  const std::string second = "GET / HTTP/1.0\r\n\r\n";
+  ASSERT_EQ(outcome(second, head), "ok");
   EXPECT_EQ(head.header_count, 0u);
   EXPECT_EQ(head.content_length, std::nullopt);
   EXPECT_EQ(head.host, "");
