@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admin/key_acts.h"
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "admin/key_json.h"
+#include "base/json_writer.h"
+#include "base/log.h"
+#include "base/random.h"
+
+namespace sallyport::admin {
+namespace {
+
+constexpr auto kJournalPatience = std::chrono::seconds(5);
+
+std::string created_detail(const keys::KeyInfo& key, UtcTime now) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().key("before").null().key("after").raw(key_json(key, now)).end_object();
+  return out;
+}
+
+std::string revoked_detail(std::string_view status_before, std::string_view why, bool durable) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object();
+  json.key("before").begin_object().field("status", status_before).end_object();
+  json.key("after")
+      .begin_object()
+      .field("status", "revoked")
+      .field("durable", durable)
+      .end_object();
+  json.field("why", why).end_object();
+  return out;
+}
+
+}  // namespace
+
+Event KeyActs::event(std::string endpoint, const Actor& actor, std::string action) const {
+  Event event;
+  event.timestamp_utc = clock_.now();
+  event.kind = Kind::kAdmin;
+  event.endpoint = std::move(endpoint);
+  event.request_id = make_request_id();
+  event.ip = actor.ip;
+  event.actor = actor.name;
+  event.action = std::move(action);
+  return event;
+}
+
+bool KeyActs::record(Event event) {
+  // Shared with the recorder's thread, which may answer after we have gone.
+  const auto answered = std::make_shared<std::promise<bool>>();
+  std::future<bool> answer = answered->get_future();
+  recorder_.record(std::move(event), Durability::kSynced,
+                   [answered](Result<std::uint64_t> seq) { answered->set_value(seq.has_value()); });
+  return answer.wait_for(kJournalPatience) == std::future_status::ready && answer.get();
+}
+
+Result<keys::CreatedKey> KeyActs::create(const keys::KeySpec& spec, const Actor& actor) {
+  if (!recorder_.accepting()) return fail(Code::kUnavailable, kJournalSilent);
+  Result<keys::CreatedKey> created = ring_.create(spec, actor.name);
+  if (!created) return created;
+  Event made = event("POST /admin/v1/keys", actor, "key.create");
+  made.api_key_id = created->info.name;
+  made.kid = created->info.kid;
+  made.status = 201;
+  made.detail = created_detail(created->info, clock_.now());
+  if (record(std::move(made))) return created;
+  // Nobody has seen the key: it dies unused, so that no key lives without a record.
+  const auto revoked = ring_.revoke(created->info.kid, actor.name, "creation was not recorded");
+  if (!revoked) log::error("admin.unrecorded_key_lives", {{"kid", created->info.kid}});
+  return fail(Code::kUnavailable, kJournalSilent);
+}
+
+Result<Revoked> KeyActs::revoke(std::string_view kid_or_name, const Actor& actor,
+                                std::string_view why) {
+  const Result<keys::KeyInfo> before = ring_.show(kid_or_name);
+  if (!before) return std::unexpected(before.error());
+  const std::string status_before(keys::status(*before, clock_.now()));
+
+  Revoked done;
+  Result<std::vector<keys::KeyInfo>> revoked = ring_.revoke(kid_or_name, actor.name, why);
+  if (revoked) {
+    done.keys = std::move(*revoked);
+  } else if (revoked.error().code == Code::kUnavailable) {
+    done.durable = false;
+    if (const auto now = ring_.show(before->kid)) done.keys.push_back(*now);
+  } else {
+    return std::unexpected(revoked.error());
+  }
+  for (const keys::KeyInfo& key : done.keys) {
+    Event made = event("POST /admin/v1/keys/" + key.name + "/revoke", actor, "key.revoke");
+    made.api_key_id = key.name;
+    made.kid = key.kid;
+    made.status = 200;
+    made.detail = revoked_detail(status_before, why, done.durable);
+    if (!record(std::move(made))) {
+      done.recorded = false;
+      log::error("admin.revocation_not_recorded", {{"kid", key.kid}, {"actor", actor.name}});
+    }
+  }
+  return done;
+}
+
+}  // namespace sallyport::admin
