@@ -6,7 +6,7 @@
 namespace sallyport::store {
 
 struct Config {
-  std::string type = "sqlite";  // the only one in this version
+  std::string type = "sqlite";                           // the only one in this version
   std::string path = "/var/lib/sallyport/sallyport.db";  // SQLite, WAL
 };
 

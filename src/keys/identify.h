@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stage: whose request is this? Trusts `http` to have taken the credential from exactly one place.
+// Writes x.principal, or x.claimed_kid and x.denied_because. From outside all failures look the
+// same.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "exchange/stage.h"
+#include "keys/config.h"
+#include "keys/key_ring.h"
+
+namespace sallyport::keys {
+
+// One per thread: it owns the thread's reader of the ring.
+class Identify final : public Stage {
+ public:
+  // `ring` and `clock` outlive the stage; kUnavailable only if OpenSSL fails.
+  static Result<std::unique_ptr<Identify>> make(const Config& config, const KeyRing& ring,
+                                                const Clock& clock);
+  const char* name() const override { return "identify"; }
+  Task<std::optional<Refusal>> admit(Exchange& x) override;
+
+  // The same decision for callers that are not coroutines (tests, measurements).
+  std::optional<Refusal> decide(Exchange& x);
+
+ private:
+  Identify(bool required, KeyRing::Reader reader, const Clock& clock);
+
+  KeyRing::Reader reader_;
+  const Clock& clock_;
+  std::shared_ptr<const Principal> everybody_;  // only where no key is required
+};
+
+}  // namespace sallyport::keys

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys in SQLite: implements keys::KeyStore. The rules that must hold whoever writes the file
+// (versions, tombstones, revocation is final) are triggers of the schema, not code here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "keys/key_store.h"
+#include "store/config.h"
+
+namespace sallyport::store {
+
+class Sqlite;
+
+class SqliteKeys final : public keys::KeyStore {
+ public:
+  static Result<std::unique_ptr<SqliteKeys>> open(const Config& config);
+  ~SqliteKeys() override;
+
+  Result<Mark> mark() override;
+  Result<std::vector<keys::KeyRow>> load(std::uint64_t version) override;
+  Result<std::uint64_t> insert(const keys::KeyRow& row, UtcTime now) override;
+  Result<keys::KeyRow> revoke(const keys::Revocation& revocation) override;
+
+ private:
+  explicit SqliteKeys(std::string path);
+  Result<Sqlite*> database();  // opens again when the file was replaced under us
+
+  const std::string path_;
+  std::mutex mutex_;
+  std::unique_ptr<Sqlite> database_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace sallyport::store
