@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "cli/commands.h"
+#include "cli/help.h"
+
+namespace sallyport::cli {
+namespace {
+
+int run_program(const Invocation& call, Program program, const char* name) {
+  if (program != nullptr) return program(call);
+  return complain(call, kFailed, "not_in_this_build", std::string(name) + " is not in this build");
+}
+
+int serve(const Invocation& call, const Programs& programs) {
+  return run_program(call, programs.serve, "serve");
+}
+int sim(const Invocation& call, const Programs& programs) {
+  return run_program(call, programs.sim, "sim");
+}
+int demo(const Invocation& call, const Programs& programs) {
+  return run_program(call, programs.demo, "demo");
+}
+
+const Argument kKeyArgument = {"key", "Name or kid of the key."};
+
+std::vector<Command> program_commands() {
+  return {
+      {.path = "serve",
+       .summary = "Run the gateway.",
+       .options = {{"check", "", "Load the configuration, open everything, and stop."}},
+       .examples = {{"sallyport serve --config /etc/sallyport/sallyport.yaml",
+                     "as a service does"}},
+       .run = serve},
+      {.path = "sim",
+       .summary = "Run the simulated provider, for tests and demonstrations without a provider.",
+       .options = {{"listen", "ADDRESS", "Where to listen; 127.0.0.1:8081 when left out."},
+                   {"latency", "DURATION", "Wait before every answer."},
+                   {"token-delay", "DURATION", "Wait between two pieces of a stream."},
+                   {"seed", "NUMBER", "Same seed, same answers."},
+                   {"fault", "NAME=RATE", "Break that share of calls.", true}},
+       .examples = {{"sallyport sim --listen 127.0.0.1:8081", "then point base_url at it"}},
+       .run = sim},
+      {.path = "demo",
+       .summary =
+           "Gateway, simulated provider and traffic in one process; needs no key, no network.",
+       .run = demo},
+  };
+}
+
+std::vector<Command> key_commands() {
+  return {
+      {.path = "keys create",
+       .summary = "Create a key and print it once, on stdout.",
+       .arguments = {{"name",
+                      "Stable name of the key in the record, for example user_42_readonly."}},
+       .options = {{"life", "DURATION", "How long it lives; keys.life when left out."},
+                   {"owner", "TEXT", "Person or team to call at night."},
+                   {"endpoint", "PATTERN", "Allow only such endpoints: \"POST /v1/responses\".",
+                    true},
+                   {"model", "PATTERN", "Allow only such models: gpt-5*.", true},
+                   {"upstream", "NAME", "Send its requests to this upstream."},
+                   {"module", "TEXT", "Module in the record when the client names none."},
+                   {"purpose", "TEXT", "Purpose in the record when the client names none."},
+                   {"allow-module", "TEXT", "A module the client may name.", true},
+                   {"allow-purpose", "TEXT", "A purpose the client may name.", true},
+                   {"may-name-organization", "",
+                    "Let the client's OpenAI-Organization and OpenAI-Project pass."}},
+       .examples = {{"sallyport keys create app-chat --life 8h", "a key for a working day"},
+                    {"sallyport keys create nightly --life 1h --endpoint 'POST /v1/embeddings'",
+                     "one hour, one endpoint"}},
+       .run = keys_create},
+      {.path = "keys list",
+       .summary = "List keys; never their text.",
+       .options = {{"all", "", "Also those that are revoked or expired."}},
+       .run = keys_list},
+      {.path = "keys show",
+       .summary = "Show one key: life, scope, state.",
+       .arguments = {kKeyArgument},
+       .run = keys_show},
+      {.path = "keys revoke",
+       .summary = "Revoke a key for good; streams under way are cut.",
+       .arguments = {kKeyArgument},
+       .options = {{"why", "TEXT", "Reason, for the record."}},
+       .examples = {{"sallyport keys revoke app-chat --why 'seen in a paste'", ""}},
+       .run = keys_revoke},
+      {.path = "admin token",
+       .summary = "Make a new admin token and print it once; the old one is dead.",
+       .run = admin_token},
+  };
+}
+
+std::vector<Command> house_commands() {
+  return {
+      {.path = "audit query",
+       .summary = "Print records of the journal as JSON lines, oldest first.",
+       .options = {{"key", "NAME", "Of this key (api_key_id)."},
+                   {"kid", "KID", "Of this credential."},
+                   {"ip", "ADDRESS", "From this address or network."},
+                   {"status", "CODE", "With this status: 401, or 4xx."},
+                   {"endpoint", "TEXT", "Endpoint that begins with or contains this text."},
+                   {"model", "NAME", "Of this model."},
+                   {"kind", "KIND", "request, intent, admin, breaker ..."},
+                   {"request-id", "ID", "Of this request."},
+                   {"since", "TIME", "Not before: 15m ago, or 2026-01-31T08:00:00Z."},
+                   {"until", "TIME", "Before this time."},
+                   {"limit", "NUMBER", "At most so many; 0 is all."}},
+       .examples = {{"sallyport audit query --key app-chat --since 15m", "what this key just did"},
+                    {"sallyport audit query --status 401 --since 1h", "who was refused"}},
+       .run = audit_query},
+      {.path = "audit verify",
+       .summary = "Read the whole journal and check every record; exit 3 tells of damage.",
+       .run = audit_verify},
+      {.path = "config check",
+       .summary = "Check the configuration; tells all that is wrong at once.",
+       .arguments = {{"file", "The file; --config when left out.", false}},
+       .run = config_check},
+      {.path = "config schema",
+       .summary = "Print a JSON Schema of sallyport.yaml for editors.",
+       .run = config_schema},
+      {.path = "config explain",
+       .summary = "Explain a field or a section of sallyport.yaml.",
+       .arguments = {{"field", "For example http.timeouts.idle, or http.", false}},
+       .options = {{"all", "", "The whole manual as Markdown."}},
+       .run = config_explain},
+      {.path = "doctor",
+       .summary = "Check everything the gateway needs to run; exit 3 tells of a problem.",
+       .options = {{"offline", "", "Leave out what needs the network."}},
+       .run = doctor},
+      {.path = "version", .summary = "Print the version.", .run = print_version},
+      {.path = "completion",
+       .summary = "Print a completion script.",
+       .arguments = {{"shell", "bash or zsh.", true, {"bash", "zsh"}}},
+       .examples = {{"sallyport completion bash > /etc/bash_completion.d/sallyport", ""}},
+       .run = print_completion},
+      {.path = "help",
+       .summary = "Explain a command, or a topic: exit-codes.",
+       .arguments = {{"topic", "A command or exit-codes.", false}, {"verb", "Its verb.", false}},
+       .run = print_help},
+  };
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+  static const std::vector<Command> table = [] {
+    std::vector<Command> all = program_commands();
+    for (Command& command : key_commands()) all.push_back(std::move(command));
+    for (Command& command : house_commands()) all.push_back(std::move(command));
+    return all;
+  }();
+  return table;
+}
+
+std::span<const Option> global_options() {
+  static const std::vector<Option> table = {
+      {"config", "FILE",
+       "Configuration; $SALLYPORT_CONFIG, ./sallyport.yaml or "
+       "/etc/sallyport/sallyport.yaml when left out. Short: -c."},
+      {"json", "", "Answers, and errors on stderr, as JSON."},
+      {"quiet", "", "No talk on stderr but errors. Short: -q."},
+      {"help", "", "Explain the command. Short: -h."},
+  };
+  return table;
+}
+
+const Command* find_command(std::string_view path) {
+  const auto at = std::ranges::find(commands(), path, &Command::path);
+  return at == commands().end() ? nullptr : &*at;
+}
+
+}  // namespace sallyport::cli
