@@ -60,6 +60,7 @@ Task<void> Worker::serve(int fd, net::Endpoint peer, std::shared_ptr<const net::
   }
   --open_;
   house_.counters.connections_open.fetch_sub(1, std::memory_order_relaxed);
+  check_drained();
 }
 
 void Worker::arm_watch() {
@@ -88,8 +89,9 @@ void Worker::watch() {
   }
 }
 
-void Worker::drain(net::Deadline until) {
+void Worker::drain(net::Deadline until, std::move_only_function<void()> then) {
   draining_ = true;
+  drained_ = std::move(then);
   for (Connection* connection : connections_) connection->close_if_idle();
   loop_.arm(
       drain_timer_, until,
@@ -99,8 +101,20 @@ void Worker::drain(net::Deadline until) {
           if (Exchange* const x = connection->exchange()) x->cancel(Cancel::kShutdown);
           connection->close_if_idle();
         }
+        worker->loop_.arm(
+            worker->drain_timer_, worker->loop_.now_ms() + kCutMs,
+            [](void* late) {
+              auto* const slow = static_cast<Worker*>(late);
+              if (slow->drained_) std::exchange(slow->drained_, nullptr)();
+            },
+            self);
       },
       this);
+  check_drained();
+}
+
+void Worker::check_drained() {
+  if (draining_ && open_ == 0 && drained_) std::exchange(drained_, nullptr)();
 }
 
 }  // namespace sallyport::http

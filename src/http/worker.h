@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <unordered_set>
 #include <vector>
@@ -59,7 +60,10 @@ class Worker {
   void accept(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls);
 
   // No new requests: idle connections close, exchanges under way end, at the deadline they are cut.
-  void drain(net::Deadline until);
+  // `then` runs on the loop when the last connection is gone, at the latest kCutMs after the
+  // deadline.
+  static constexpr std::int64_t kCutMs = 2'000;
+  void drain(net::Deadline until, std::move_only_function<void()> then);
   bool draining() const { return draining_; }
   std::size_t open() const { return open_; }
 
@@ -72,6 +76,7 @@ class Worker {
   friend class Connection;
   Task<void> serve(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls);
   void watch();
+  void check_drained();
   void arm_watch();
 
   net::Loop& loop_;
@@ -81,6 +86,7 @@ class Worker {
   net::RequestHead head_scratch_;  // used between two suspensions only
   net::Timer watch_timer_;
   net::Timer drain_timer_;
+  std::move_only_function<void()> drained_;
   std::uint64_t ring_version_ = 0;
   std::int64_t expiry_checked_ms_ = 0;
   std::size_t open_ = 0;
