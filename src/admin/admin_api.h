@@ -40,7 +40,7 @@ struct AdminParts {
 
 class AdminApi final : public net::ServerHandler {
  public:
-  // kNotFound until ensure_admin_token() has run once.
+  // Until ensure_admin_token() has run once there is no token, and only the UNIX socket gets in.
   static Result<std::unique_ptr<AdminApi>> make(const Config& config, AdminParts parts);
 
   Task<net::ServerResponse> handle(net::ServerRequest request) override;

@@ -10,8 +10,9 @@ namespace {
 
 class Checks {
  public:
-  Checks(const Positions& where, std::vector<Problem>& problems, std::vector<Problem>& warnings)
-      : where_(where), problems_(problems), warnings_(warnings) {}
+  Checks(const Positions& where, bool secrets, std::vector<Problem>& problems,
+         std::vector<Problem>& warnings)
+      : where_(where), secrets_(secrets), problems_(problems), warnings_(warnings) {}
 
   void listeners(const http::Config& http) {
     std::set<std::string> names;
@@ -34,7 +35,7 @@ class Checks {
 
   void keys(const keys::Config& keys) {
     if (keys.life > keys.life_max) refuse("keys.life", "is longer than keys.life_max");
-    if (keys.required && keys.pepper.empty()) {
+    if (keys.required && (secrets_ ? keys.pepper.empty() : !where_.contains("keys.pepper"))) {
       refuse("keys.pepper",
              "missing; make one with  openssl rand -base64 48  and write ${cred:key_pepper}, "
              "${env:NAME} or file:/path");
@@ -63,7 +64,7 @@ class Checks {
         warn(at + ".base_url", "prompts and the provider's key leave this host without TLS");
       }
       if (url && !url->tls && one.ca_file) refuse(at + ".ca", "needs an https:// base_url");
-      if (!one.api_key && url && url->host == "api.openai.com") {
+      if (secrets_ && !one.api_key && url && url->host == "api.openai.com") {
         warn(at + ".api_key", "missing; the provider will refuse every request");
       }
     }
@@ -114,15 +115,16 @@ class Checks {
   }
 
   const Positions& where_;
+  const bool secrets_;
   std::vector<Problem>& problems_;
   std::vector<Problem>& warnings_;
 };
 
 }  // namespace
 
-void check_together(const Config& config, const Positions& where, std::vector<Problem>& problems,
-                    std::vector<Problem>& warnings) {
-  Checks checks(where, problems, warnings);
+void check_together(const Config& config, const Positions& where, bool secrets,
+                    std::vector<Problem>& problems, std::vector<Problem>& warnings) {
+  Checks checks(where, secrets, problems, warnings);
   checks.listeners(config.http);
   checks.keys(config.keys);
   checks.upstreams(config.upstream);

@@ -14,7 +14,8 @@ namespace sallyport::config {
 
 using Positions = std::map<std::string, std::pair<int, int>>;  // field or section -> line, column
 
-void check_together(const Config& config, const Positions& where, std::vector<Problem>& problems,
-                    std::vector<Problem>& warnings);
+// `secrets`: references to secrets were followed; otherwise those fields are empty on purpose.
+void check_together(const Config& config, const Positions& where, bool secrets,
+                    std::vector<Problem>& problems, std::vector<Problem>& warnings);
 
 }  // namespace sallyport::config

@@ -72,6 +72,7 @@ Outcome set_secret(const Field& field, const YamlNode& value, const Surroundings
         std::string(field.path.substr(field.path.rfind('.') + 1)) + ": " +
         std::string(field.example));
   }
+  if (!around.follow_secrets) return {};
   Result<Secret> secret = resolve(**reference, around, note);
   if (!secret) return wrong(secret.error().what);
   if (secret->reveal().size() < static_cast<std::size_t>(field.min)) {
@@ -155,7 +156,8 @@ Outcome set_scalar(const Field& field, const Text& text, bool quoted, const Surr
   const auto refuse = [&] { return wrong("must be " + describe(field) + ", not " + text.quote); };
   switch (field.type) {
     case Type::kBool:
-      if (quoted || (text.text != "true" && text.text != "false")) return refuse();
+      if (quoted) return wrong("must be true or false without quotes");
+      if (text.text != "true" && text.text != "false") return refuse();
       *std::get<bool*>(field.slot(place)) = text.text == "true";
       return {};
     case Type::kInteger:

@@ -37,17 +37,21 @@ class Loader {
     }
     finish();
     // What follows looks at values; with broken ones it would only add noise.
-    if (problems_.empty()) check_together(config_, where_, problems_, warnings_);
-    if (!problems_.empty()) {
-      std::ranges::sort(problems_, {}, [](const Problem& problem) {
-        return std::tie(problem.line, problem.column, problem.field, problem.message);
-      });
-      return std::unexpected(std::move(problems_));
-    }
+    if (problems_.empty())
+      check_together(config_, where_, around_.follow_secrets, problems_, warnings_);
+    sort(problems_);
+    sort(warnings_);
+    if (!problems_.empty()) return std::unexpected(std::move(problems_));
     return Loaded{std::move(config_), std::move(warnings_)};
   }
 
  private:
+  static void sort(std::vector<Problem>& told) {
+    std::ranges::sort(told, {}, [](const Problem& problem) {
+      return std::tie(problem.line, problem.column, problem.field, problem.message);
+    });
+  }
+
   void tell(const YamlNode& at, std::string_view field, std::string message) {
     problems_.push_back({at.line, at.column, std::string(field), std::move(message)});
   }

@@ -147,7 +147,9 @@ std::optional<std::size_t> find_provider_key(std::string_view text) {
 bool looks_like_provider_key(std::string_view text) { return find_provider_key(text).has_value(); }
 
 std::string printable(std::string_view text) {
-  if (looks_like_provider_key(text)) return "\"***\"";
+  // A URL with a user in it has a password in it.
+  const bool login = text.find("://") != std::string_view::npos && text.find('@') != text.npos;
+  if (login || looks_like_provider_key(text)) return "\"***\"";
   std::string out = "\"";
   for (const char c : text.substr(0, 40)) {
     out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;

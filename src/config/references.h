@@ -18,6 +18,9 @@ struct Surroundings {
   std::function<const char*(const char* name)> environment;  // null when the variable is not set
   std::string credentials_directory;                         // $CREDENTIALS_DIRECTORY, or empty
   std::string base_directory = ".";  // of the configuration file: paths count from here
+  // False: secrets stay empty. For the command line, which asks the running server and needs none
+  // of them (a systemd credential is not even there in an operator's shell).
+  bool follow_secrets = true;
 };
 Surroundings process_surroundings(const std::string& config_file);
 

@@ -123,6 +123,10 @@ class TreeBuilder final : public YAML::EventHandler {
       return tell_key("duplicate field " + printable(key.text) + "; it already stands on line " +
                       std::to_string(earlier.line));
     }
+    if (value.kind == YamlNode::Kind::kNull) {  // yaml-cpp says it stands on the next line
+      value.line = key.line;
+      value.column = key.column;
+    }
     parent.node.members.push_back({std::move(key), std::move(value)});
   }
 
