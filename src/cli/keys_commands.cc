@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <ostream>
+
+#include "admin/key_json.h"
+#include "base/json_reader.h"
+#include "base/json_writer.h"
+#include "cli/commands.h"
+#include "cli/house.h"
+
+namespace sallyport::cli {
+namespace {
+
+int exit_of_unasked(const Error& error) {
+  return error.code == Code::kDenied ? kNotPermitted : exit_of(error);
+}
+
+Exit exit_of_status(int status) {
+  switch (status) {
+    case 400:
+      return kUsage;
+    case 401:
+    case 403:
+      return kNotPermitted;
+    case 404:
+      return kNotFound;
+    case 409:
+      return kConflict;
+    default:
+      return status >= 500 ? kUnreachable : kFailed;
+  }
+}
+
+int complain_of(const Invocation& call, const SocketReply& reply, std::string_view hint = {}) {
+  std::string message = "the server answered " + std::to_string(reply.status);
+  std::string code = "unexpected_answer";
+  if (const auto body = JsonValue::parse(reply.body)) {
+    if (const auto error = body->at("error")) {
+      if (const auto text = error->at("message")) message = text->string().value_or(message);
+      if (const auto text = error->at("code")) code = text->string().value_or(code);
+    }
+  }
+  return complain(call, exit_of_status(reply.status), code, message, hint);
+}
+
+std::string text_of(const JsonValue& object, std::string_view member, std::string_view none = "-") {
+  const auto value = object.at(member);
+  const auto text = value ? value->string() : std::nullopt;
+  return std::string(text && !text->empty() ? *text : none);
+}
+
+std::string list_of(const JsonValue& object, std::string_view member) {
+  std::string out;
+  const auto value = object.at(member);
+  if (!value) return "all";
+  for (const JsonValue& item : value->items()) {
+    out += (out.empty() ? "" : ", ") + std::string(item.string().value_or("?"));
+  }
+  return out.empty() ? "all" : out;
+}
+
+std::optional<keys::KeySpec> spec_of(const Invocation& call) {
+  keys::KeySpec spec;
+  spec.name = call.value("name");
+  spec.owner = call.value("owner");
+  if (call.has("life")) {
+    spec.life = parse_duration(call.value("life"));
+    if (!spec.life) return std::nullopt;
+  }
+  spec.scope.endpoints = call.all("endpoint");
+  spec.scope.models = call.all("model");
+  spec.scope.modules = call.all("allow-module");
+  spec.scope.purposes = call.all("allow-purpose");
+  if (call.has("module")) spec.scope.module = call.value("module");
+  if (call.has("purpose")) spec.scope.purpose = call.value("purpose");
+  if (call.has("upstream")) spec.scope.upstream = call.value("upstream");
+  spec.scope.may_name_organization = call.has("may-name-organization");
+  return spec;
+}
+
+std::string key_target(const Invocation& call, std::string_view verb = {}) {
+  return "/admin/v1/keys/" + call.value("key") + std::string(verb);
+}
+
+bool alive(const JsonValue& key) {
+  const std::string status = text_of(key, "status");
+  return status != "revoked" && status != "expired";
+}
+
+}  // namespace
+
+int keys_create(const Invocation& call, const Programs&) {
+  const auto spec = spec_of(call);
+  if (!spec) return complain(call, kUsage, "usage", "--life must be a duration such as 8h");
+  const auto reply = ask_house(call, "POST", "/admin/v1/keys", admin::write_key_spec(*spec));
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status == 409) {
+    return complain_of(call, *reply, "revoke it first, or take another name");
+  }
+  if (reply->status != 201) return complain_of(call, *reply);
+  if (call.json) {
+    call.out << reply->body << "\n";
+    return kOk;
+  }
+  const auto key = JsonValue::parse(reply->body);
+  if (!key) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  call.out << text_of(*key, "key") << "\n";
+  if (!call.quiet) {
+    call.err << fmt::format("created {} (kid {}), expires {}\nthe key is shown only this once\n",
+                            text_of(*key, "name"), text_of(*key, "kid"),
+                            text_of(*key, "expires_at"));
+  }
+  return kOk;
+}
+
+int keys_list(const Invocation& call, const Programs&) {
+  const auto reply = ask_house(call, "GET", "/admin/v1/keys");
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status != 200) return complain_of(call, *reply);
+  const auto body = JsonValue::parse(reply->body);
+  const auto data = body ? body->at("data") : std::nullopt;
+  if (!data) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  if (call.json && call.has("all")) {
+    call.out << reply->body << "\n";
+    return kOk;
+  }
+  std::size_t left_out = 0;
+  std::string lines;
+  for (const JsonValue& key : data->items()) {
+    if (!call.has("all") && !alive(key)) {
+      ++left_out;
+      continue;
+    }
+    if (call.json) {
+      lines += fmt::format(
+          "{}{{\"name\":\"{}\",\"kid\":\"{}\",\"status\":\"{}\",\"expires_at\":\"{}\"}}",
+          lines.empty() ? "" : ",", text_of(key, "name"), text_of(key, "kid"),
+          text_of(key, "status"), text_of(key, "expires_at"));
+    } else {
+      lines += fmt::format("{:<32} {:<12} {:<13} {}\n", text_of(key, "name"), text_of(key, "kid"),
+                           text_of(key, "status"), text_of(key, "expires_at"));
+    }
+  }
+  if (call.json) {
+    call.out << "{\"data\":[" << lines << "]}\n";
+    return kOk;
+  }
+  if (!lines.empty())
+    call.out << fmt::format("{:<32} {:<12} {:<13} {}\n", "name", "kid", "status", "expires");
+  call.out << lines;
+  if (!call.quiet && lines.empty())
+    call.err << "no keys; make one with  sallyport keys create NAME\n";
+  if (!call.quiet && left_out > 0) call.err << left_out << " revoked or expired ones: --all\n";
+  return kOk;
+}
+
+int keys_show(const Invocation& call, const Programs&) {
+  if (!keys::valid_key_name(call.value("key"))) {
+    return complain(call, kNotFound, "key_not_found", "there is no such key");
+  }
+  const auto reply = ask_house(call, "GET", key_target(call));
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status != 200) return complain_of(call, *reply, "sallyport keys list --all");
+  if (call.json) {
+    call.out << reply->body << "\n";
+    return kOk;
+  }
+  const auto key = JsonValue::parse(reply->body);
+  if (!key) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  for (const char* member :
+       {"name", "kid", "status", "owner", "created_at", "created_by", "not_before", "expires_at",
+        "revoked_at", "revoked_by", "revoked_why"}) {
+    const std::string text = text_of(*key, member, "");
+    if (!text.empty()) call.out << fmt::format("{:<12} {}\n", member, text);
+  }
+  for (const char* member : {"endpoints", "models"}) {
+    call.out << fmt::format("{:<12} {}\n", member, list_of(*key, member));
+  }
+  for (const char* member : {"upstream", "module", "purpose"}) {
+    const std::string text = text_of(*key, member, "");
+    if (!text.empty()) call.out << fmt::format("{:<12} {}\n", member, text);
+  }
+  return kOk;
+}
+
+int keys_revoke(const Invocation& call, const Programs&) {
+  if (!keys::valid_key_name(call.value("key"))) {
+    return complain(call, kNotFound, "key_not_found", "there is no such key");
+  }
+  // Asked first only to tell "already revoked"; whatever it says, the revocation is sent.
+  const auto before = ask_house(call, "GET", key_target(call));
+  if (!before) return exit_of_unasked(before.error());
+  std::string body;
+  JsonWriter json(body);
+  json.begin_object().field("why", call.value("why")).end_object();
+  const auto reply = ask_house(call, "POST", key_target(call, "/revoke"), body);
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status != 200) return complain_of(call, *reply, "sallyport keys list --all");
+  const auto was = JsonValue::parse(before->body);
+  if (was && text_of(*was, "status") == "revoked") {
+    return complain(call, kConflict, "already_revoked",
+                    fmt::format("key {} is already revoked ({} by {})", text_of(*was, "name"),
+                                text_of(*was, "revoked_at"), text_of(*was, "revoked_by")),
+                    "make a successor with  sallyport keys create NAME");
+  }
+  if (call.json) call.out << reply->body << "\n";
+  const auto done = JsonValue::parse(reply->body);
+  if (!done) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  const auto data = done->at("data");
+  for (const JsonValue& key : data ? data->items() : std::vector<JsonValue>{}) {
+    if (!call.quiet && !call.json) {
+      call.err << fmt::format("revoked {} (kid {}); it is dead now, and for good\n",
+                              text_of(key, "name"), text_of(key, "kid"));
+    }
+  }
+  const auto durable = done->at("durable"), recorded = done->at("recorded");
+  if (durable && durable->boolean() == false) {
+    return complain(call, kUnreachable, "not_durable",
+                    "the key is dead in the running server, but the store did not take it yet",
+                    "keep the server running until the store answers; see its log");
+  }
+  if (recorded && recorded->boolean() == false) {
+    return complain(call, kFailed, "not_recorded",
+                    "the key is revoked, but the journal could not record it");
+  }
+  return kOk;
+}
+
+int admin_token(const Invocation& call, const Programs&) {
+  const auto reply = ask_house(call, "POST", "/admin/v1/token", "{}");
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status != 201) return complain_of(call, *reply);
+  if (call.json) {
+    call.out << reply->body << "\n";
+    return kOk;
+  }
+  const auto body = JsonValue::parse(reply->body);
+  if (!body) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  call.out << text_of(*body, "token") << "\n";
+  if (!call.quiet) call.err << "the token is shown only this once; the old one is dead\n";
+  return kOk;
+}
+
+}  // namespace sallyport::cli
