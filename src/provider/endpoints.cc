@@ -97,18 +97,15 @@ constexpr std::string_view kBase = "/v1";
 // `*` at the end: any rest that begins a new segment or is empty, so that /files* is not
 // /filesystem.
 constexpr bool path_matches(std::string_view pattern, std::string_view path) {
-  while (!pattern.empty()) {
-    if (pattern[0] != '*') {
-      if (path.empty() || path[0] != pattern[0]) return false;
-      pattern.remove_prefix(1);
+  for (std::size_t at = 0; at < pattern.size(); ++at) {
+    if (pattern[at] != '*') {
+      if (path.empty() || path[0] != pattern[at]) return false;
       path.remove_prefix(1);
       continue;
     }
-    if (pattern.size() == 1 && (path.empty() || path[0] == '/')) return true;
-    const std::size_t segment =
-        path.find('/') == std::string_view::npos ? path.size() : path.find('/');
+    if (pattern[at - 1] != '/') return path.empty() || path[0] == '/';
+    const std::size_t segment = std::min(path.find('/'), path.size());
     if (segment == 0) return false;
-    pattern.remove_prefix(1);
     path.remove_prefix(segment);
   }
   return path.empty();

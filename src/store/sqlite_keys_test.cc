@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite_keys.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "keys/key_ring.h"
+#include "store/sqlite.h"
+#include "store/sqlite_settings.h"
+
+namespace sallyport::store {
+namespace {
+
+using namespace std::chrono_literals;
+using keys::KeyRow;
+using keys::KeyState;
+
+const UtcTime kStart{std::chrono::milliseconds(1'790'000'000'000)};
+
+// A database in a folder of its own, gone afterwards.
+class SqliteKeysTest : public ::testing::Test {
+ protected:
+  SqliteKeysTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "sallyport_XXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+    config_.path = (folder_ / "sallyport.db").string();
+  }
+  ~SqliteKeysTest() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<SqliteKeys> open() { return SqliteKeys::open(config_).value(); }
+
+  // What a person with the sqlite3 shell does; the answer is SQLite's complaint, empty if it went
+  // well.
+  std::string shell(const std::string& sql) {
+    sqlite3* database = nullptr;
+    sqlite3_open(config_.path.c_str(), &database);
+    char* error = nullptr;
+    sqlite3_exec(database, sql.c_str(), nullptr, nullptr, &error);
+    std::string said = error == nullptr ? "" : error;
+    sqlite3_free(error);
+    sqlite3_close(database);
+    return said;
+  }
+
+  std::filesystem::path folder_;
+  Config config_;
+};
+
+KeyRow row(std::string kid, std::string name) {
+  KeyRow made;
+  made.info.kid = std::move(kid);
+  made.info.name = std::move(name);
+  made.info.created_at = kStart;
+  made.info.created_by = "admin";
+  made.info.expires_at = kStart + 8h;
+  made.mac.fill(7);
+  made.mac[3] = 0;  // a blob, not a text
+  made.pepper_id = "deadbeef";
+  return made;
+}
+
+TEST_F(SqliteKeysTest, ARowComesBackAsItWasWritten) {
+  KeyRow full = row("kid000000001", "user_42");
+  full.info.owner = "team \"blue\" \xc3\xa9";
+  full.info.not_before = kStart + 1s;
+  full.info.scope.endpoints = {"POST /v1/responses", "GET /v1/models*"};
+  full.info.scope.models = {"gpt-5*"};
+  full.info.scope.modules = {"search", "chat"};
+  full.info.scope.purposes = {"support"};
+  full.info.scope.module = "search";
+  full.info.scope.purpose = "support";
+  full.info.scope.upstream = "azure";
+  full.info.scope.may_name_organization = true;
+  ASSERT_EQ(open()->insert(full, kStart).value(), 1u);
+  ASSERT_EQ(open()->insert(row("kid000000002", "plain"), kStart).value(), 2u);
+
+  const std::vector<KeyRow> rows = open()->load(0).value();  // another connection: it was durable
+  ASSERT_EQ(rows.size(), 2u);
+  const keys::KeyInfo& key = rows[0].info;
+  EXPECT_EQ(key.kid, full.info.kid);
+  EXPECT_EQ(key.name, full.info.name);
+  EXPECT_EQ(key.owner, full.info.owner);
+  EXPECT_EQ(key.state, KeyState::kActive);
+  EXPECT_EQ(key.version, 1u);
+  EXPECT_EQ(key.created_at, kStart);
+  EXPECT_EQ(key.created_by, "admin");
+  EXPECT_EQ(key.not_before, full.info.not_before);
+  EXPECT_EQ(key.expires_at, full.info.expires_at);
+  EXPECT_EQ(key.scope.endpoints, full.info.scope.endpoints);
+  EXPECT_EQ(key.scope.models, full.info.scope.models);
+  EXPECT_EQ(key.scope.modules, full.info.scope.modules);
+  EXPECT_EQ(key.scope.purposes, full.info.scope.purposes);
+  EXPECT_EQ(key.scope.module, "search");
+  EXPECT_EQ(key.scope.purpose, "support");
+  EXPECT_EQ(key.scope.upstream, "azure");
+  EXPECT_TRUE(key.scope.may_name_organization);
+  EXPECT_EQ(rows[0].mac, full.mac);
+  EXPECT_EQ(rows[0].pepper_id, "deadbeef");
+
+  const keys::KeyInfo& plain = rows[1].info;
+  EXPECT_FALSE(plain.not_before);
+  EXPECT_FALSE(plain.revoked_at);
+  EXPECT_FALSE(plain.revoked_by);
+  EXPECT_FALSE(plain.scope.upstream);
+  EXPECT_TRUE(plain.scope.endpoints.empty()) << "no list is no list, not a list of one empty word";
+  EXPECT_FALSE(plain.scope.may_name_organization);
+}
+
+TEST_F(SqliteKeysTest, AnotherConnectionHearsOfEachChangeAndReadsOnlyWhatIsNew) {
+  const auto server = open();
+  const auto cli = open();
+  const keys::KeyStore::Mark before = server->mark().value();
+  ASSERT_TRUE(cli->insert(row("kid000000001", "a"), kStart));
+  const keys::KeyStore::Mark after = server->mark().value();
+  EXPECT_NE(before, after);
+  EXPECT_EQ(server->mark().value(), after) << "no change, no news";
+  EXPECT_EQ(server->load(0)->size(), 1u);
+  EXPECT_EQ(server->load(1)->size(), 0u);
+
+  ASSERT_TRUE(cli->revoke({"kid000000001", kStart + 1h, "alice", "stolen"}));
+  EXPECT_NE(server->mark().value(), after);
+  const std::vector<KeyRow> news = server->load(1).value();
+  ASSERT_EQ(news.size(), 1u);
+  EXPECT_EQ(news[0].info.state, KeyState::kRevoked);
+  EXPECT_EQ(news[0].info.version, 2u);
+  EXPECT_EQ(news[0].info.revoked_at, kStart + 1h);
+  EXPECT_EQ(news[0].info.revoked_by, "alice");
+  EXPECT_EQ(news[0].info.revoked_why, "stolen");
+}
+
+TEST_F(SqliteKeysTest, ANameLivesOnceAndAKidOnce) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  EXPECT_EQ(store->insert(row("kid000000002", "a"), kStart).error().code, Code::kDenied);
+  EXPECT_EQ(store->insert(row("kid000000001", "b"), kStart).error().code, Code::kInvalid);
+  KeyRow later = row("kid000000003", "a");
+  EXPECT_TRUE(store->insert(later, kStart + 8h)) << "the first one has expired";
+  EXPECT_EQ(store->load(0)->size(), 2u) << "what was refused left nothing behind";
+}
+
+TEST_F(SqliteKeysTest, RevokingTwiceKeepsTheFirstRecordAndAnUnknownKidIsNotFound) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  ASSERT_TRUE(store->revoke({"kid000000001", kStart, "alice", "stolen"}));
+  const KeyRow again = store->revoke({"kid000000001", kStart + 1h, "bob", ""}).value();
+  EXPECT_EQ(again.info.revoked_by, "alice");
+  EXPECT_EQ(again.info.version, 2u);
+  EXPECT_EQ(store->revoke({"nobody000000", kStart, "bob", ""}).error().code, Code::kNotFound);
+}
+
+TEST_F(SqliteKeysTest, TheDatabaseKeepsItsLawsWhoeverWrites) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  ASSERT_TRUE(store->insert(row("kid000000002", "b"), kStart));
+  ASSERT_TRUE(store->revoke({"kid000000001", kStart, "alice", ""}));
+
+  EXPECT_NE(shell("UPDATE keys SET state = 'active' WHERE kid = 'kid000000001'"), "") << "revival";
+  EXPECT_NE(shell("DELETE FROM keys WHERE kid = 'kid000000001'"), "") << "a lost tombstone";
+  EXPECT_NE(shell("UPDATE keys SET mac = zeroblob(32) WHERE kid = 'kid000000002'"), "")
+      << "another key";
+  EXPECT_NE(shell("UPDATE keys SET state = 'fine' WHERE kid = 'kid000000002'"), "")
+      << "no such state";
+  EXPECT_NE(shell("UPDATE keys SET version = 0 WHERE kid = 'kid000000002'"), "")
+      << "a version goes up";
+
+  const keys::KeyStore::Mark mark = store->mark().value();
+  EXPECT_EQ(shell("UPDATE keys SET state = 'revoked' WHERE name = 'b'"), "");
+  EXPECT_NE(store->mark().value(), mark);
+  const std::vector<KeyRow> news = store->load(3).value();
+  ASSERT_EQ(news.size(), 1u) << "a change by hand has a new version, too";
+  EXPECT_EQ(news[0].info.state, KeyState::kRevoked);
+}
+
+TEST_F(SqliteKeysTest, ALockedDatabaseIsUnavailableForWritersAndReadersGoOn) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(config_.path.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+
+  EXPECT_EQ(store->insert(row("kid000000002", "b"), kStart).error().code, Code::kUnavailable);
+  EXPECT_TRUE(store->mark());
+  EXPECT_EQ(store->load(0)->size(), 1u);
+  EXPECT_TRUE(SqliteKeys::open(config_)) << "opening an up-to-date database takes no write lock";
+
+  sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
+  sqlite3_close(other);
+  EXPECT_TRUE(store->insert(row("kid000000002", "b"), kStart)) << "recovers without a restart";
+}
+
+TEST_F(SqliteKeysTest, ALostFileIsUnavailableAndAReplacedOneIsANewGeneration) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  const keys::KeyStore::Mark mark = store->mark().value();
+  const auto elsewhere = folder_ / "moved";
+  std::filesystem::rename(folder_ / "sallyport.db", elsewhere);
+  std::filesystem::remove(folder_ / "sallyport.db-wal");
+  std::filesystem::remove(folder_ / "sallyport.db-shm");
+
+  const keys::KeyStore::Mark now = store->mark().value();
+  EXPECT_NE(now.generation, mark.generation);
+  EXPECT_EQ(store->load(0)->size(), 0u);
+}
+
+TEST_F(SqliteKeysTest, WhatCannotBeOpenedSaysWhy) {
+  Config nowhere;
+  nowhere.path = (folder_ / "no" / "such" / "folder.db").string();
+  EXPECT_EQ(SqliteKeys::open(nowhere).error().code, Code::kUnavailable);
+
+  Config garbage;
+  garbage.path = (folder_ / "garbage.db").string();
+  std::ofstream(garbage.path) << std::string(8192, 'x');
+  EXPECT_EQ(SqliteKeys::open(garbage).error().code, Code::kCorrupt);
+
+  open();
+  ASSERT_EQ(shell("INSERT INTO schema_migrations VALUES (999, '2030-01-01T00:00:00Z')"), "");
+  EXPECT_EQ(SqliteKeys::open(config_).error().code, Code::kInvalid) << "made by a newer version";
+}
+
+TEST_F(SqliteKeysTest, TheFilesAreForTheirOwnerOnly) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  int files = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder_)) {
+    struct stat found{};
+    ASSERT_EQ(::stat(file.path().c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0600u) << file.path();
+    ++files;
+  }
+  EXPECT_GE(files, 2) << "the database and its log";
+}
+
+TEST_F(SqliteKeysTest, TwoProcessesMayStartAtOnceOnNothing) {
+  std::vector<Result<std::unique_ptr<SqliteKeys>>> opened(4);
+  {
+    std::vector<std::jthread> starters;
+    for (auto& slot : opened) starters.emplace_back([&] { slot = SqliteKeys::open(config_); });
+  }
+  for (const auto& slot : opened) EXPECT_TRUE(slot) << slot.error().what;
+}
+
+// Invariant 5, over the real store: what the command line revokes, the server hears with its next
+// poll.
+TEST_F(SqliteKeysTest, Invariant5ARevocationByTheCommandLineReachesTheServer) {
+  ManualClock clock{kStart};
+  keys::Config config;
+  config.pepper = Secret(std::string(32, 'p'));
+  const auto server_store = open();
+  const auto cli_store = open();
+  const auto server = keys::KeyRing::open(config, *server_store, clock).value();
+  const auto cli = keys::KeyRing::open(config, *cli_store, clock).value();
+  const auto check = [&](const Secret& key) {
+    return keys::KeyRing::Reader::make(*server)->check(key.reveal(), clock.now()).fault;
+  };
+
+  const keys::KeySpec spec{.name = "a", .owner = "", .life = {}, .not_before = {}, .scope = {}};
+  const keys::CreatedKey key = cli->create(spec, "cli").value();
+  EXPECT_TRUE(server->refresh_if_changed().value());
+  EXPECT_EQ(check(key.text), keys::KeyFault::kNone);
+  ASSERT_TRUE(cli->revoke("a", "cli"));
+  EXPECT_TRUE(server->refresh_if_changed().value());
+  EXPECT_EQ(check(key.text), keys::KeyFault::kRevoked);
+  EXPECT_EQ(server->create(spec, "admin")->info.name, "a") << "the name is free again";
+}
+
+// Invariant 3 at rest: the files hold nothing from which a key could be used.
+TEST_F(SqliteKeysTest, Invariant3NoKeyIsInTheFiles) {
+  ManualClock clock{kStart};
+  keys::Config config;
+  config.pepper = Secret(std::string(32, 'p'));
+  const auto store = open();
+  const auto ring = keys::KeyRing::open(config, *store, clock).value();
+  const keys::CreatedKey key =
+      ring->create({.name = "a", .owner = "", .life = {}, .not_before = {}, .scope = {}}, "x")
+          .value();
+  const std::string secret(key.text.reveal().substr(20, 32));
+  bool kid_seen = false;
+  for (const auto& file : std::filesystem::directory_iterator(folder_)) {
+    std::ifstream in(file.path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    EXPECT_EQ(bytes.find(secret), std::string::npos) << file.path();
+    kid_seen |= bytes.contains(key.info.kid);
+  }
+  EXPECT_TRUE(kid_seen) << "the search looks at the right files";
+}
+
+TEST_F(SqliteKeysTest, SettingsAreKeptAndTheFirstToSetOneDecides) {
+  const auto settings = SqliteSettings::open(config_).value();
+  EXPECT_EQ(settings->get("admin_token").value(), std::nullopt);
+  EXPECT_TRUE(settings->put_new("admin_token", "one").value());
+  const auto other = SqliteSettings::open(config_).value();
+  EXPECT_FALSE(other->put_new("admin_token", "two").value());
+  EXPECT_EQ(other->get("admin_token").value(), "one");
+  ASSERT_TRUE(other->put("admin_token", ""));
+  EXPECT_EQ(settings->get("admin_token").value(), "") << "empty is not absent";
+}
+
+}  // namespace
+}  // namespace sallyport::store
