@@ -2,6 +2,7 @@
 // Addresses out and in: name resolution off the loop, connecting, listening.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,26 @@ class Resolver {
 
 // A connected non-blocking socket with TCP_NODELAY, or why not.
 Task<Result<int>> connect_tcp(Loop& loop, Endpoint to, Deadline until);
+
+// Accepts on a listening socket until closed. When the process runs out of descriptors it says so once
+// and tries again a moment later, so that it neither spins nor dies.
+class Acceptor {
+ public:
+  static constexpr std::int64_t kRetryMs = 100;
+  using Taken = std::move_only_function<void(int fd, Endpoint peer)>;  // fd: non-blocking, no delay
+
+  Acceptor(Loop& loop, int listening_fd, Taken taken);  // takes the descriptor; `loop` outlives it
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  void pause();
+  void resume();
+  void close();  // no more: further clients are refused by the kernel
+
+  struct State;
+
+ private:
+  std::shared_ptr<State> state_;
+};
 
 // A non-blocking listening socket; SO_REUSEADDR, and SO_REUSEPORT when asked. Port 0 picks one.
 Result<int> listen_tcp(const Endpoint& at, bool reuse_port, int backlog = 4096);

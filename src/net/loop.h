@@ -4,6 +4,8 @@
 // belongs to the loop's own thread. docs/adr/0001 tells why this is ours and not Asio.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <atomic>
 #include <coroutine>
@@ -78,8 +80,10 @@ class Handle {
   // that is seen while set; reset connections report `reset`.
   bool peer_closed() const { return peer_closed_; }
   bool peer_reset() const { return peer_reset_; }
-  void on_hangup(std::move_only_function<void()> then) { on_hangup_ = std::move(then); }
+  // If it was seen before, `then` runs soon, from the loop. It may be set to null again.
+  void on_hangup(std::move_only_function<void()> then);
 
+  int release();  // deregisters and gives the descriptor away; the handle is spent
   int fd() const { return fd_; }
   Loop& loop() const { return loop_; }
 
@@ -94,9 +98,11 @@ class Handle {
 
    private:
     friend class Handle;
-    void finish(Ready result);
+    friend class Loop;
+    void finish(Ready result);  // resumes soon, from the loop, never inside the call
     Handle& handle_;
     bool write_;
+    bool queued_ = false;
     Deadline until_;
     Ready result_ = Ready::kReady;
     std::coroutine_handle<> waiting_;
@@ -113,6 +119,8 @@ class Handle {
   bool cancelled_ = false;
   bool peer_closed_ = false;
   bool peer_reset_ = false;
+  bool hangup_due_ = false;
+  void hang_up();
   Wait* reader_ = nullptr;
   Wait* writer_ = nullptr;
   std::move_only_function<void()> on_hangup_;
@@ -189,9 +197,14 @@ class Loop {
   struct Detached;  // the root coroutine of a spawned task, linked into roots_
   friend struct Detached;
   static constexpr std::size_t kSlots = 1024;
+  static constexpr int kEventsMax = 256;
+  static constexpr std::size_t kFreeBuffersMax = 256;
 
+  void turn();  // once: wait, then run what is due
   void run_timers();
   void run_posted();
+  void run_ready();
+  void forget(Handle& handle);
   int wait_ms() const;
   static Detached detach(Loop& loop, Task<void> task);
 
@@ -204,6 +217,10 @@ class Loop {
   std::size_t armed_ = 0;
   std::array<Timer*, kSlots> wheel_{};
   std::vector<char*> free_buffers_;
+  std::array<epoll_event, kEventsMax> events_;
+  int event_count_ = 0;
+  std::vector<Handle::Wait*> ready_;      // to be resumed; a null entry was destroyed meanwhile
+  std::vector<Handle*> hangups_;          // whose on_hangup is due
   std::size_t tasks_ = 0;
   void* roots_ = nullptr;
   std::mutex posted_mutex_;
