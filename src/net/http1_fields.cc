@@ -2,7 +2,6 @@
 #include "net/http1_fields.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "net/http1_characters.h"
@@ -12,16 +11,24 @@ namespace sallyport::net {
 
 namespace {
 
-std::optional<HeadError> parse_line(std::string_view line, Header& out) {
+// What stands where the colon must stand.
+HeadError name_error(std::string_view lines, std::size_t at) {
+  if (at == lines.size() || lines[at] == '\r') return refused::kFieldNoColon;
+  if (is_blank(lines[at])) return at == 0 ? refused::kObsFold : refused::kFieldNameBlank;
+  return refused::kFieldName;
+}
+
+// The line at the beginning of `lines`; `size` is its length without the line end.
+std::optional<HeadError> parse_line(std::string_view lines, Header& out, std::size_t& size) {
   std::size_t colon = 0;
-  while (colon < line.size() && is_token_char(line[colon])) ++colon;
-  if (colon == 0 && is_blank(line[0])) return refused::kObsFold;
-  if (colon == line.size()) return refused::kFieldNoColon;
-  if (is_blank(line[colon])) return refused::kFieldNameBlank;
-  if (line[colon] != ':' || colon == 0) return refused::kFieldName;
-  out.name = line.substr(0, colon);
-  out.value = without_blanks(line.substr(colon + 1));
-  if (!is_field_value(out.value)) return refused::kFieldValue;
+  while (colon < lines.size() && is_token_char(lines[colon])) ++colon;
+  if (colon == 0 || colon == lines.size() || lines[colon] != ':') return name_error(lines, colon);
+  const std::string_view rest = lines.substr(colon + 1);
+  const std::size_t value_size = find_control(rest);
+  if (value_size == rest.size() || rest[value_size] != '\r') return refused::kFieldValue;
+  out.name = lines.substr(0, colon);
+  out.value = without_blanks(rest.substr(0, value_size));
+  size = colon + 1 + value_size;
   return std::nullopt;
 }
 
@@ -31,18 +38,17 @@ std::optional<HeadError> parse_field_lines(std::string_view lines,
                                            std::array<Header, kHeadersMax>& out,
                                            std::size_t& count) {
   count = 0;
-  for (;;) {
-    const auto* cr = static_cast<const char*>(std::memchr(lines.data(), '\r', lines.size()));
-    if (cr == nullptr) return refused::kFieldValue;
-    const auto end = static_cast<std::size_t>(cr - lines.data());
-    if (end + 1 >= lines.size() || lines[end + 1] != '\n') return refused::kBareCr;
-    // The empty line ends the head, and nothing may stand behind it.
-    if (end == 0) return lines.size() == 2 ? std::nullopt : std::optional(refused::kBareCr);
+  while (!lines.starts_with('\r')) {
     if (count == out.size()) return refused::kFieldsTooMany;
-    if (const auto error = parse_line(lines.substr(0, end), out[count])) return error;
+    std::size_t size = 0;
+    if (const auto error = parse_line(lines, out[count], size)) return error;
+    if (size + 1 >= lines.size() || lines[size + 1] != '\n') return refused::kBareCr;
     ++count;
-    lines.remove_prefix(end + 2);
+    lines.remove_prefix(size + 2);
   }
+  // The empty line ends the head, and nothing may stand behind it.
+  if (lines != "\r\n") return refused::kBareCr;
+  return std::nullopt;
 }
 
 std::optional<std::uint64_t> parse_content_length(std::string_view value) {

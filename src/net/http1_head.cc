@@ -76,6 +76,14 @@ constexpr SingletonRule kSingletons[kSingletonCount] = {
     {"content-encoding", refused::kFieldDuplicate},
 };
 
+// Bit n: a singleton's name has n bytes. Most names of a request are left here.
+constexpr std::uint32_t singleton_sizes() {
+  std::uint32_t sizes = 0;
+  for (const SingletonRule& rule : kSingletons) sizes |= 1u << rule.name.size();
+  return sizes;
+}
+constexpr std::uint32_t kSingletonSizes = singleton_sizes();
+
 struct Findings {
   std::array<const Header*, kSingletonCount> single{};
   ConnectionOptions connection;
@@ -87,6 +95,7 @@ std::optional<HeadError> collect(std::span<const Header> fields, Findings& found
       add_connection_options(field.value, found.connection);
       continue;
     }
+    if (field.name.size() >= 32 || (kSingletonSizes >> field.name.size() & 1) == 0) continue;
     for (std::size_t i = 0; i < kSingletonCount; ++i) {
       if (!equal_lower(field.name, kSingletons[i].name)) continue;
       if (found.single[i] != nullptr) return kSingletons[i].twice;
