@@ -220,6 +220,8 @@ void examine_host(const config::Config& config, Diagnoses& found) {
   const int clock = ::adjtimex(&state);
   if (now < kWritten) {
     bad(found, "clock", "shows a time before this program was written", "set the clock");
+  } else if (clock == -1) {
+    warn(found, "clock", "cannot be examined here", "check that it is synchronised");
   } else if (clock == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
     warn(found, "clock", "is not synchronised; expiry and records depend on it",
          "run chrony or systemd-timesyncd");

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin API over real sockets: a loopback listener and a UNIX socket on one loop.
+#include "admin/admin_api.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "admin/key_json.h"
+#include "admin/open_metrics.h"
+#include "admin/test_parts.h"
+#include "base/json_reader.h"
+#include "keys/memory_key_store.h"
+
+namespace sallyport::admin {
+namespace {
+
+struct Answer {
+  int status = 0;
+  std::string head, body;
+  JsonValue json() const { return *JsonValue::parse(body); }
+  std::string text(std::string_view member) const {
+    const auto value = json().at(member);
+    return std::string(value ? value->string().value_or("") : "");
+  }
+  std::string code() const {
+    const auto error = json().at("error");
+    return std::string(error ? error->at("code")->string().value_or("") : "");
+  }
+};
+
+struct Ask {
+  std::string method = "GET";
+  std::string path = {};
+  std::string host = "localhost";
+  std::string extra = {};  // header lines
+  std::string body = {};
+};
+
+std::string written(const Ask& ask) {
+  std::string out = ask.method + " " + ask.path + " HTTP/1.1\r\nhost: " + ask.host +
+                    "\r\nconnection: close\r\n" + ask.extra;
+  if (ask.method == "POST") out += "content-length: " + std::to_string(ask.body.size()) + "\r\n";
+  return out + "\r\n" + ask.body;
+}
+
+Answer transfer(int fd, const std::string& request) {
+  const timeval patience{.tv_sec = 10, .tv_usec = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  EXPECT_EQ(::send(fd, request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  std::string bytes;
+  char piece[4096];
+  for (ssize_t n = 0; (n = ::recv(fd, piece, sizeof piece, 0)) > 0;) {
+    bytes.append(piece, static_cast<std::size_t>(n));
+  }
+  ::close(fd);
+  Answer answer;
+  const std::size_t end = bytes.find("\r\n\r\n");
+  if (end == std::string::npos || bytes.size() < 12) return answer;
+  answer.status = std::atoi(bytes.c_str() + 9);
+  answer.head = bytes.substr(0, end);
+  answer.body = bytes.substr(end + 4);
+  return answer;
+}
+
+class Sick final : public HealthSource {
+ public:
+  void report(std::vector<HealthCheck>& checks) const override {
+    checks.push_back({"upstream.openai", ok, essential, ok ? "closed" : "breaker open"});
+  }
+  bool ok = true, essential = true;
+};
+
+class Counting final : public MetricSource {
+ public:
+  void collect(MetricSink& sink) const override {
+    sink.counter("sallyport_requests", "Requests.", {{"status", "200"}}, 7);
+  }
+};
+
+class AdminApiTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "sallyport-admin-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    keys::Config keys;
+    keys.pepper = Secret(std::string(32, 'p'));
+    auto ring = keys::KeyRing::open(keys, store_, clock_);
+    ASSERT_TRUE(ring) << ring.error().what;
+    ring_ = std::move(*ring);
+    auto token = ensure_admin_token(settings_);
+    ASSERT_TRUE(token && *token);
+    token_ = (*token)->reveal();
+    Config config;
+    config.address = "127.0.0.1:9443";
+    config.hosts = {"sallyport.internal"};
+    auto api = AdminApi::make(config, {.loop = loop_,
+                                       .offload = offload_,
+                                       .keys = *ring_,
+                                       .recorder = recorder_,
+                                       .settings = settings_,
+                                       .clock = clock_,
+                                       .metrics = {&counting_},
+                                       .health = {&sick_},
+                                       .version = "1.2.3"});
+    ASSERT_TRUE(api);
+    api_ = std::move(*api);
+    server_ = std::make_unique<net::HttpServer>(loop_, *api_, net::ServerLimits{});
+    const auto tcp = net::listen_tcp({*IpAddress::parse("127.0.0.1"), 0}, false);
+    ASSERT_TRUE(tcp) << tcp.error().what;
+    port_ = net::local_endpoint(*tcp)->port;
+    socket_ = folder_ + "/admin.sock";
+    const auto local = net::listen_unix(socket_);
+    ASSERT_TRUE(local) << local.error().what;
+    server_->serve(*tcp);
+    server_->serve(*local);
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  void TearDown() override {
+    if (thread_.joinable()) {
+      loop_.stop();
+      thread_.join();
+    }
+    server_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  Answer tcp(const Ask& ask) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port_);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    return transfer(fd, written(ask));
+  }
+  Answer local(const Ask& ask) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    std::strncpy(to.sun_path, socket_.c_str(), sizeof to.sun_path - 1);
+    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    return transfer(fd, written(ask));
+  }
+  Ask with_token(Ask ask) const {
+    ask.extra += "authorization: Bearer " + token_ + "\r\n";
+    return ask;
+  }
+  static Ask create(std::string body) {
+    return {.method = "POST",
+            .path = "/admin/v1/keys",
+            .extra = "content-type: application/json\r\n",
+            .body = std::move(body)};
+  }
+  static Ask revoke(const std::string& name) {
+    return {.method = "POST",
+            .path = "/admin/v1/keys/" + name + "/revoke",
+            .extra = "content-type: application/json\r\n",
+            .body = "{\"why\":\"seen in a paste\"}"};
+  }
+
+  std::string folder_, token_, socket_;
+  std::uint16_t port_ = 0;
+  ManualClock clock_{*parse_utc("2026-11-24T12:00:00Z")};
+  keys::MemoryKeyStore store_;
+  SettingsInMemory settings_;
+  RecorderInMemory recorder_;
+  Sick sick_;
+  Counting counting_;
+  std::unique_ptr<keys::KeyRing> ring_;
+  net::Offload offload_{1};
+  net::Loop loop_;
+  std::unique_ptr<AdminApi> api_;
+  std::unique_ptr<net::HttpServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(AdminApiTest, LivelinessNeedsNothing) {
+  const Answer answer = tcp({.path = "/health/liveliness"});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "alive\n");
+}
+
+TEST_F(AdminApiTest, ReadinessTellsWhatIsWrong) {
+  EXPECT_EQ(tcp({.path = "/health/readiness"}).status, 200);
+  recorder_.breaks(true);
+  const Answer answer = tcp({.path = "/health/readiness"});
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.text("status"), "not_ready");
+  const auto checks = answer.json().at("checks")->items();
+  ASSERT_EQ(checks.size(), 2u);
+  EXPECT_EQ(checks[0].at("name")->string(), "journal");
+  EXPECT_EQ(checks[0].at("detail")->string(), "cannot write");
+}
+
+TEST_F(AdminApiTest, OnlyEssentialChecksCount) {
+  sick_.ok = false;
+  EXPECT_EQ(tcp({.path = "/health/readiness"}).status, 503);
+  sick_.essential = false;
+  EXPECT_EQ(tcp({.path = "/health/readiness"}).status, 200);
+}
+
+TEST_F(AdminApiTest, MetricsAreOpenFromThisHost) {
+  const Answer answer = tcp({.path = "/metrics"});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_NE(answer.head.find(std::string(kOpenMetricsType)), std::string::npos) << answer.head;
+  EXPECT_NE(answer.body.find("sallyport_requests_total{status=\"200\"} 7\n"), std::string::npos);
+  EXPECT_TRUE(answer.body.ends_with("# EOF\n"));
+}
+
+struct Refused {
+  const char* why;
+  Ask ask;
+  int status;
+  const char* code;
+};
+
+TEST_F(AdminApiTest, WhoIsNotLetIn) {
+  const std::string bearer = "authorization: Bearer ";
+  const Refused kCases[] = {
+      {"no token", {.path = "/admin/v1/keys"}, 401, "invalid_admin_token"},
+      {"wrong token",
+       {.path = "/admin/v1/keys", .extra = bearer + "spadmin1-wrong\r\n"},
+       401,
+       "invalid_admin_token"},
+      {"token cut short",
+       {.path = "/admin/v1/keys", .extra = bearer + token_.substr(0, 40) + "\r\n"},
+       401,
+       "invalid_admin_token"},
+      {"other scheme",
+       {.path = "/admin/v1/keys", .extra = "authorization: Basic " + token_ + "\r\n"},
+       401,
+       "invalid_admin_token"},
+      {"a rebound name",
+       {.path = "/health/liveliness", .host = "evil.example.com"},
+       403,
+       "forbidden_host"},
+      {"a name that begins like ours",
+       {.path = "/metrics", .host = "localhost.evil.example.com:9443"},
+       403,
+       "forbidden_host"},
+      {"a foreign address", {.path = "/metrics", .host = "203.0.113.9"}, 403, "forbidden_host"},
+      {"a page of another origin",
+       with_token({.path = "/admin/v1/keys", .extra = "origin: https://evil.example.com\r\n"}), 403,
+       "forbidden_origin"},
+      {"an unknown page, with a token", with_token({.path = "/admin/v2"}), 404, "not_found"},
+      {"a form",
+       with_token({.method = "POST",
+                   .path = "/admin/v1/keys",
+                   .extra = "content-type: text/plain\r\n",
+                   .body = "{}"}),
+       415, "unsupported_media_type"},
+      {"another method", with_token({.method = "DELETE", .path = "/admin/v1/keys"}), 405,
+       "method_not_allowed"},
+      {"a new token over the network", with_token({.method = "POST", .path = "/admin/v1/token"}),
+       403, "local_only"},
+  };
+  for (const Refused& refused : kCases) {
+    const Answer answer = tcp(refused.ask);
+    EXPECT_EQ(answer.status, refused.status) << refused.why;
+    EXPECT_EQ(answer.code(), refused.code) << refused.why;
+    EXPECT_NE(answer.head.find("x-request-id: req_"), std::string::npos) << refused.why;
+  }
+}
+
+TEST_F(AdminApiTest, NamesThatAreServed) {
+  for (const char* host :
+       {"localhost", "LOCALHOST:9443", "127.0.0.1:1", "[::1]:9443", "sallyport.internal:9443"}) {
+    EXPECT_EQ(tcp({.path = "/health/liveliness", .host = host}).status, 200) << host;
+  }
+}
+
+TEST_F(AdminApiTest, AKeyIsCreatedShownOnceListedAndRevoked) {
+  const Answer made = tcp(with_token(create(
+      R"({"name":"user_42_readonly","life":"2h","endpoints":["GET /v1/models"],"owner":"support"})")));
+  ASSERT_EQ(made.status, 201) << made.body;
+  const std::string key = made.text("key");
+  EXPECT_EQ(key.size(), keys::kKeyBytes);
+  EXPECT_EQ(made.text("expires_at"), "2026-11-24T14:00:00.000Z");
+  EXPECT_NE(made.head.find("cache-control: no-store"), std::string::npos);
+
+  const Answer listed = tcp(with_token({.path = "/admin/v1/keys"}));
+  EXPECT_EQ(listed.status, 200);
+  EXPECT_EQ(listed.json().at("data")->items().size(), 1u);
+  const Answer shown = tcp(with_token({.path = "/admin/v1/keys/user_42_readonly"}));
+  EXPECT_EQ(shown.text("status"), "active");
+  for (const std::string& body : {listed.body, shown.body}) {
+    EXPECT_EQ(body.find(key), std::string::npos) << "the key is shown only once";
+    EXPECT_EQ(body.find(key.substr(20)), std::string::npos);
+  }
+  const Answer revoked = tcp(with_token(revoke("user_42_readonly")));
+  EXPECT_EQ(revoked.status, 200) << revoked.body;
+  EXPECT_EQ(tcp(with_token({.path = "/admin/v1/keys/" + made.text("kid")})).text("status"),
+            "revoked");
+
+  const auto events = recorder_.events();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].kind, Kind::kAdmin);
+  EXPECT_EQ(events[0].action, "key.create");
+  EXPECT_EQ(events[0].actor, "admin_token");
+  EXPECT_EQ(events[0].ip, "127.0.0.1");
+  EXPECT_EQ(events[0].kid, made.text("kid"));
+  EXPECT_EQ(events[1].action, "key.revoke");
+  EXPECT_NE(events[1].detail->find("seen in a paste"), std::string::npos);
+  for (const Event& event : events) {
+    EXPECT_TRUE(JsonValue::parse(*event.detail)) << *event.detail;
+    EXPECT_EQ(event.detail->find(key.substr(20)), std::string::npos) << "no part of the secret";
+  }
+}
+
+TEST_F(AdminApiTest, TheSocketNeedsNoToken) {
+  struct stat info{};
+  ASSERT_EQ(::stat(socket_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  const Answer made = local(create(R"({"name":"app"})"));
+  EXPECT_EQ(made.status, 201) << made.body;
+  EXPECT_EQ(recorder_.events().at(0).actor, "local");
+}
+
+struct BadBody {
+  const char* why;
+  const char* body;
+  int status;
+  const char* code;
+};
+
+TEST_F(AdminApiTest, BodiesThatAreNoKeys) {
+  const BadBody kCases[] = {
+      {"nothing", "", 400, "invalid_key_spec"},
+      {"not JSON", "{", 400, "invalid_key_spec"},
+      {"a list", "[]", 400, "invalid_key_spec"},
+      {"no name", R"({"life":"1h"})", 400, "invalid_key_spec"},
+      {"a mistyped limit", R"({"name":"a","endpoint":["GET /v1/models"]})", 400,
+       "invalid_key_spec"},
+      {"a life that is none", R"({"name":"a","life":"forever"})", 400, "invalid_key_spec"},
+      {"longer than allowed", R"({"name":"a","life":"48h"})", 400, "invalid_key_spec"},
+      {"text for a list", R"({"name":"a","models":"gpt-5"})", 400, "invalid_key_spec"},
+      {"a bad name", R"({"name":"a/b"})", 400, "invalid_key_spec"},
+      {"twice the same member", R"({"name":"a","name":"b"})", 400, "invalid_key_spec"},
+  };
+  for (const BadBody& bad : kCases) {
+    const Answer answer = local(create(bad.body));
+    EXPECT_EQ(answer.status, bad.status) << bad.why << ": " << answer.body;
+    EXPECT_EQ(answer.code(), bad.code) << bad.why;
+  }
+  EXPECT_TRUE(ring_->list().empty());
+}
+
+TEST_F(AdminApiTest, ANameIsGivenOnce) {
+  EXPECT_EQ(local(create(R"({"name":"app"})")).status, 201);
+  const Answer second = local(create(R"({"name":"app"})"));
+  EXPECT_EQ(second.status, 409);
+  EXPECT_EQ(second.code(), "name_taken");
+}
+
+TEST_F(AdminApiTest, UnknownKeys) {
+  for (const char* name : {"nobody", "..", "%2e%2e", "revoke", "a/b"}) {
+    EXPECT_EQ(local({.path = std::string("/admin/v1/keys/") + name}).status, 404) << name;
+  }
+  EXPECT_EQ(local(revoke("nobody")).status, 404);
+}
+
+TEST_F(AdminApiTest, WithoutAJournalNothingIsCreatedButRevokingWorks) {
+  const Answer made = local(create(R"({"name":"app"})"));
+  ASSERT_EQ(made.status, 201);
+  recorder_.breaks(true);
+  const Answer refused = local(create(R"({"name":"second"})"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.code(), "journal_unavailable");
+  EXPECT_FALSE(ring_->show("second"));
+
+  const Answer revoked = local(revoke("app"));
+  EXPECT_EQ(revoked.status, 200);
+  EXPECT_EQ(revoked.json().at("recorded")->boolean(), false);
+  EXPECT_FALSE(ring_->alive(made.text("kid"), clock_.now())) << "fails safe: the key is dead";
+}
+
+TEST_F(AdminApiTest, ANewTokenKillsTheOldOne) {
+  const Answer made = local({.method = "POST", .path = "/admin/v1/token"});
+  ASSERT_EQ(made.status, 201) << made.body;
+  EXPECT_EQ(tcp(with_token({.path = "/admin/v1/status"})).status, 401);
+  token_ = made.text("token");
+  const Answer status = tcp(with_token({.path = "/admin/v1/status"}));
+  EXPECT_EQ(status.status, 200);
+  EXPECT_EQ(status.text("version"), "1.2.3");
+}
+
+TEST_F(AdminApiTest, RefusalsAreRecordedWithoutWhatWasTyped) {
+  tcp({.path = "/admin/v1/keys", .extra = "authorization: Bearer canary-canary\r\n"});
+  tcp({.path = "/canary-in-the-path"});
+  const auto events = recorder_.events();
+  ASSERT_EQ(events.size(), 2u);
+  for (const Event& event : events) {
+    EXPECT_EQ(event.action, "admin.refused");
+    EXPECT_EQ(event.error, "invalid_admin_token");
+    EXPECT_EQ(event.endpoint.find("canary"), std::string::npos);
+  }
+}
+
+TEST(KeyJson, ASpecSurvivesTheRoundTrip) {
+  keys::KeySpec spec;
+  spec.name = "app";
+  spec.owner = "team \"a\"";
+  spec.life = std::chrono::hours(3);
+  spec.scope.endpoints = {"POST /v1/responses"};
+  spec.scope.models = {"gpt-5*", "gpt-4.1"};
+  spec.scope.modules = {"etl"};
+  spec.scope.purposes = {"support"};
+  spec.scope.module = "etl";
+  spec.scope.purpose = "support";
+  spec.scope.upstream = "azure";
+  spec.scope.may_name_organization = true;
+  const std::string written = write_key_spec(spec);
+  const auto read = parse_key_spec(written);
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(write_key_spec(*read), written);
+  EXPECT_EQ(read->life, spec.life);
+  EXPECT_EQ(read->scope.upstream, "azure");
+}
+
+}  // namespace
+}  // namespace sallyport::admin
