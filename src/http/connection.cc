@@ -53,7 +53,8 @@ Connection::Connection(Worker& worker, std::unique_ptr<net::Stream> stream, net:
       stream_(std::move(stream)),
       peer_(peer),
       input_{*stream_, worker.loop(), {}},
-      incoming_(input_, worker.house().config) {
+      way_(worker.way()),
+      incoming_(input_) {
   worker_.connections_.insert(this);
 }
 
@@ -65,6 +66,7 @@ void Connection::close_if_idle() {
 
 Task<void> Connection::run() {
   while (!worker_.draining()) {
+    way_ = worker_.way();  // a reload counts from the next request on
     const Head head = co_await read_head();
     if (head == Head::kClosed) co_return;
     if (head == Head::kRefused) {
@@ -77,7 +79,7 @@ Task<void> Connection::run() {
 }
 
 Task<Connection::Head> Connection::read_head() {
-  const Config& config = worker_.house().config;
+  const Config& config = way_->config;
   net::Loop& loop = worker_.loop();
   net::HeadScanner scanner(config.head_bytes_max);
   net::Deadline until = loop.now_ms() + (input_.bytes.empty() ? config.idle_ms : config.head_ms);
@@ -126,7 +128,7 @@ bool Connection::is_our_host(const net::RequestHead& head) const {
   if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
     host = host.substr(0, colon);
   }
-  const auto& ours = worker_.house().config.hosts;
+  const auto& ours = way_->config.hosts;
   if (std::any_of(ours.begin(), ours.end(),
                   [&](const std::string& name) { return equal_ascii_nocase(name, host); })) {
     return true;
@@ -159,7 +161,7 @@ std::optional<Refusal> Connection::begin(Exchange& x, const net::RequestHead& he
     x.headers.push_back({{to + (field.name.data() - from), field.name.size()},
                          {to + (field.value.data() - from), field.value.size()}});
   }
-  x.source = source_address(peer_.address, x.headers, house.config.trusted_proxies);
+  x.source = source_address(peer_.address, x.headers, way_->config.trusted_proxies);
   if (stream_->encrypted()) x.certificate_thumbprint = stream_->peer_certificate_thumbprint();
   minor_ = head.minor;
   client_keeps_alive_ = head.keep_alive;
@@ -167,7 +169,7 @@ std::optional<Refusal> Connection::begin(Exchange& x, const net::RequestHead& he
   x.incoming_length = head.content_length;
   const bool ours = is_our_host(head);
   input_.bytes.erase(0, head_size_);  // the scratch head is void from here on
-  incoming_.expect(head);
+  incoming_.expect(head, way_->config);
   if (incoming_.announced()) x.incoming = &incoming_;
   if (!ours) {
     return Refusal{.status = 400,
@@ -199,7 +201,7 @@ Task<bool> Connection::one_exchange() {
 }
 
 Task<std::optional<Refusal>> Connection::admit(Exchange& x, std::size_t& admitted) {
-  for (const std::unique_ptr<Stage>& stage : worker_.stages()) {
+  for (const std::unique_ptr<Stage>& stage : way_->stages) {
     // Once the body is in, the client's silence means something: a FIN while we wait is a farewell.
     if (incoming_.finished()) watch_client(x);
     std::optional<Refusal> refusal = co_await stage->admit(x);
@@ -219,7 +221,7 @@ void Connection::watch_client(Exchange& x) {
       return;
     }
     worker_.loop().arm(
-        half_close_timer_, worker_.loop().now_ms() + worker_.house().config.half_close_grace_ms,
+        half_close_timer_, worker_.loop().now_ms() + way_->config.half_close_grace_ms,
         [](void* self) {
           auto* const connection = static_cast<Connection*>(self);
           if (connection->exchange_) connection->exchange_->cancel(Cancel::kClientGone);
@@ -236,7 +238,7 @@ Task<bool> Connection::refuse(Exchange& x, Refusal refusal, std::size_t admitted
   const bool gone = refusal.status == 499;
   const bool recorded = co_await settle(x, admitted);
   if (gone) co_return false;
-  if (!recorded && worker_.house().refuse_without_record) refusal = journal_unavailable();
+  if (!recorded && way_->refuse_without_record) refusal = journal_unavailable();
 
   bool keep = client_keeps_alive_ && !refusal.close && !worker_.draining();
   if (keep && !incoming_.finished()) {
@@ -271,7 +273,7 @@ Task<void> Connection::refuse_head(net::HeadError error) {
   x.answer.status = refusal.status;
   x.error_code = error.reason;
   const bool recorded = co_await settle(x, 0);
-  if (!recorded && house.refuse_without_record) refusal = journal_unavailable();
+  if (!recorded && way_->refuse_without_record) refusal = journal_unavailable();
   const std::string answer = write_refusal(refusal, x.request_id, false, false);
   co_await write(answer);
 }

@@ -55,6 +55,7 @@ class Connection {
   std::unique_ptr<net::Stream> stream_;
   net::Endpoint peer_;
   Input input_;
+  std::shared_ptr<const Way> way_;
   IncomingBody incoming_;
   Exchange* exchange_ = nullptr;
   net::Timer half_close_timer_;

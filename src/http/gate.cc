@@ -41,7 +41,6 @@ Result<net::Endpoint> parse_address(std::string_view text) {
 struct Gate::Thread {
   struct Door {
     std::unique_ptr<net::Acceptor> acceptor;
-    const ListenerConfig* listener = nullptr;
     std::shared_ptr<const net::TlsContext> tls;  // null: plaintext
   };
   net::Loop loop;
@@ -50,11 +49,13 @@ struct Gate::Thread {
   std::thread thread;
 };
 
-Gate::Gate(House house, StageList stages) : house_(house), stages_(std::move(stages)) {}
+Gate::Gate(const Config& config, House house, WayMaker maker)
+    : config_(config), house_(house), maker_(std::move(maker)) {}
 Gate::~Gate() { stop(); }
 
-Result<std::shared_ptr<const net::TlsContext>> Gate::read_certificates(
-    const ListenerConfig& listener) {
+namespace {
+
+Result<std::shared_ptr<const net::TlsContext>> read_certificates(const ListenerConfig& listener) {
   if (!listener.tls_cert_file) return std::shared_ptr<const net::TlsContext>();
   net::TlsServerFiles files;
   auto certificate = read_file(*listener.tls_cert_file);
@@ -72,8 +73,18 @@ Result<std::shared_ptr<const net::TlsContext>> Gate::read_certificates(
   return net::TlsContext::server(files);
 }
 
+}  // namespace
+
+std::shared_ptr<const Way> Gate::make_way(net::Loop& loop, const Config& config,
+                                          const WayMaker& maker) {
+  auto way = std::make_shared<Way>();
+  way->config = config;
+  maker(loop, *way);
+  return way;
+}
+
 Result<void> Gate::start() {
-  const Config& config = house_.config;
+  const Config& config = config_;
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   const std::size_t count = config.threads > 0 ? static_cast<std::size_t>(config.threads) : cores;
   for (std::size_t i = 0; i < count; ++i) threads_.push_back(std::make_unique<Thread>());
@@ -90,7 +101,6 @@ Result<void> Gate::start() {
       if (!bound) return std::unexpected(bound.error());
       at->port = bound->port;  // port 0: the other threads take what the first one got
       auto door = std::make_unique<Thread::Door>();
-      door->listener = &listener;
       door->tls = *tls;
       Thread::Door* const here = door.get();
       Thread* const owner = thread.get();
@@ -103,7 +113,8 @@ Result<void> Gate::start() {
     addresses_.push_back({listener.name, *at, *tls != nullptr});
   }
   for (const auto& thread : threads_) {
-    thread->worker = std::make_unique<Worker>(thread->loop, house_, stages_(thread->loop));
+    thread->worker =
+        std::make_unique<Worker>(thread->loop, house_, make_way(thread->loop, config_, maker_));
   }
   for (const auto& thread : threads_) {
     thread->thread = std::thread([t = thread.get()] { t->loop.run(); });
@@ -112,13 +123,24 @@ Result<void> Gate::start() {
   return {};
 }
 
-Result<void> Gate::reload_certificates() {
-  for (std::size_t i = 0; i < house_.config.listeners.size(); ++i) {
-    auto tls = read_certificates(house_.config.listeners[i]);
+Result<void> Gate::reload(const Config& config, WayMaker maker) {
+  std::vector<std::shared_ptr<const net::TlsContext>> fresh;
+  for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+    // Which listeners there are is fixed at start; their files may have moved.
+    auto tls =
+        read_certificates(i < config.listeners.size() ? config.listeners[i] : config_.listeners[i]);
     if (!tls) return std::unexpected(tls.error());
-    for (const auto& thread : threads_) {
-      thread->loop.post([door = thread->doors[i].get(), fresh = *tls] { door->tls = fresh; });
-    }
+    fresh.push_back(std::move(*tls));
+  }
+  std::vector<ListenerConfig> listeners = std::move(config_.listeners);
+  config_ = config;
+  config_.listeners = std::move(listeners);
+  maker_ = std::move(maker);
+  for (const auto& thread : threads_) {
+    thread->loop.post([t = thread.get(), fresh, config = config_, make = maker_] {
+      for (std::size_t i = 0; i < t->doors.size(); ++i) t->doors[i]->tls = fresh[i];
+      t->worker->take(make_way(t->loop, config, make));
+    });
   }
   return {};
 }
@@ -128,7 +150,7 @@ void Gate::stop() {
   for (const auto& thread : threads_) {
     thread->loop.post([this, t = thread.get()] {
       for (const auto& door : t->doors) door->acceptor->close();
-      t->worker->drain(t->loop.now_ms() + house_.config.drain_ms, [t] { t->loop.stop(); });
+      t->worker->drain(t->loop.now_ms() + config_.drain_ms, [t] { t->loop.stop(); });
     });
   }
   for (const auto& thread : threads_) thread->thread.join();

@@ -18,8 +18,9 @@ using StageList = std::function<std::vector<std::unique_ptr<Stage>>(net::Loop& l
 
 class Gate {
  public:
-  Gate(House house, StageList stages);  // what the house refers to outlives the gate
-  ~Gate();                              // stop() first
+  // What the house refers to outlives the gate.
+  Gate(const Config& config, House house, WayMaker maker);
+  ~Gate();  // stop() first
   Gate(const Gate&) = delete;
 
   // Reads certificates, binds every listener, starts the threads. On an error nothing runs.
@@ -32,18 +33,21 @@ class Gate {
   };
   const std::vector<Address>& addresses() const { return addresses_; }
 
-  // Reads the certificate files again; on an error the old ones stay. Any thread.
-  Result<void> reload_certificates();
+  // A new configuration: certificates are read again, requests that begin from now on go the new
+  // way. Listeners and threads stay as they are. On an error nothing changes. Not concurrently.
+  Result<void> reload(const Config& config, WayMaker maker);
 
   // Stops accepting, lets exchanges end until the drain deadline, cuts the rest, joins the threads.
   void stop();
 
  private:
   struct Thread;
-  Result<std::shared_ptr<const net::TlsContext>> read_certificates(const ListenerConfig& listener);
+  static std::shared_ptr<const Way> make_way(net::Loop& loop, const Config& config,
+                                             const WayMaker& maker);
 
+  Config config_;
   House house_;
-  StageList stages_;
+  WayMaker maker_;
   std::vector<Address> addresses_;
   std::vector<std::unique_ptr<Thread>> threads_;
   bool running_ = false;

@@ -6,7 +6,8 @@
 
 namespace sallyport::http {
 
-void IncomingBody::expect(const net::RequestHead& head) {
+void IncomingBody::expect(const net::RequestHead& head, const Config& config) {
+  body_ms_ = config.body_ms;
   chunked_ = head.chunked;
   left_ = head.content_length.value_or(0);
   announced_ = chunked_ || left_ > 0;
@@ -26,7 +27,7 @@ void IncomingBody::expect(const net::RequestHead& head) {
 net::Deadline IncomingBody::deadline() const {
   const std::int64_t now = input_.loop.now_ms();
   const std::int64_t earned = static_cast<std::int64_t>(received_ * 1000 / kBytesPerSecondMin);
-  return std::min({now + config_.body_ms, started_ms_ + config_.body_ms + earned, limit_});
+  return std::min({now + body_ms_, started_ms_ + body_ms_ + earned, limit_});
 }
 
 Result<std::string_view> IncomingBody::take() {

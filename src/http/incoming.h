@@ -29,8 +29,9 @@ class IncomingBody final : public net::BodySource {
   // A sender that is never faster than this over a whole body is cut off.
   static constexpr std::int64_t kBytesPerSecondMin = 1024;
 
-  IncomingBody(Input& input, const Config& config) : input_(input), config_(config) {}
-  void expect(const net::RequestHead& head);  // a new request; its head is out of input.bytes
+  explicit IncomingBody(Input& input) : input_(input) {}
+  // A new request; its head is out of input.bytes. `config` outlives its body.
+  void expect(const net::RequestHead& head, const Config& config);
 
   Task<Result<std::string_view>> pull() override;
   bool finished() const override { return done_; }
@@ -48,13 +49,13 @@ class IncomingBody final : public net::BodySource {
   net::Deadline deadline() const;
 
   Input& input_;
-  const Config& config_;
   net::ChunkedDecoder decoder_;
   net::Buffer buffer_;
   std::string carried_;     // bytes that came with the head
   std::string_view rest_;   // not yet used, in buffer_ or carried_
   std::uint64_t left_ = 0;  // of a body with a length
   std::uint64_t received_ = 0;
+  std::int64_t body_ms_ = 0;
   std::int64_t started_ms_ = 0;
   net::Deadline limit_ = net::kNever;
   bool chunked_ = false;

@@ -48,7 +48,7 @@ bool has_no_body(int status) { return status == 204 || status == 304 || status <
 Task<bool> Connection::write(std::string_view bytes) {
   const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
   const std::span<const iovec> parts(&part, 1);
-  const net::Deadline until = worker_.loop().now_ms() + worker_.house().config.write_ms;
+  const net::Deadline until = worker_.loop().now_ms() + way_->config.write_ms;
   const Result<void> written = co_await stream_->write_all(parts, until);
   if (!written) broken_ = true;
   co_return written.has_value();
@@ -73,7 +73,7 @@ Task<bool> Connection::send(Exchange& x, std::string_view head, std::string_view
   }
   if (framing == Framing::kChunked && last) add(net::kLastChunk);
   if (count == 0) co_return true;
-  const net::Deadline until = worker_.loop().now_ms() + worker_.house().config.write_ms;
+  const net::Deadline until = worker_.loop().now_ms() + way_->config.write_ms;
   const std::span<const iovec> used(parts.data(), count);
   const Result<void> written = co_await stream_->write_all(used, until);
   if (!written) {
@@ -90,13 +90,13 @@ Task<bool> Connection::send(Exchange& x, std::string_view head, std::string_view
 // be.
 Task<bool> Connection::settle(Exchange& x, std::size_t admitted) {
   const House& house = worker_.house();
-  for (std::size_t i = admitted; i-- > 0;) worker_.stages()[i]->finish(x);
+  for (std::size_t i = admitted; i-- > 0;) way_->stages[i]->finish(x);
   x.finished_us = house.clock.steady_us();
   const int status_class =
       x.answer.status >= 600 || x.answer.status < 100 ? 0 : x.answer.status / 100;
   house.counters.requests[status_class].fetch_add(1, std::memory_order_relaxed);
   if (house.recorder == nullptr) co_return true;
-  const Durability until = house.outcome_synced ? Durability::kSynced : Durability::kWritten;
+  const Durability until = way_->outcome_synced ? Durability::kSynced : Durability::kWritten;
   std::shared_ptr<Ticket> ticket = Ticket::submit(
       worker_.loop(), *house.recorder, make_event(x, Kind::kRequest, house.clock.now()), until);
   const Result<std::uint64_t> recorded = co_await Ticket::wait(std::move(ticket));
@@ -106,8 +106,8 @@ Task<bool> Connection::settle(Exchange& x, std::size_t admitted) {
 }
 
 Task<bool> Connection::relay(Exchange& x) {
-  const std::size_t admitted = worker_.stages().size();
-  for (std::size_t i = admitted; i-- > 0;) worker_.stages()[i]->answer(x);
+  const std::size_t admitted = way_->stages.size();
+  for (std::size_t i = admitted; i-- > 0;) way_->stages[i]->answer(x);
   if (has_no_body(x.answer.status) || head_method_) x.answer.body.reset();
   const bool streams = x.answer.event_stream && x.answer.body != nullptr;
   if (streams) {
@@ -118,7 +118,7 @@ Task<bool> Connection::relay(Exchange& x) {
 
   if (x.intent) {  // invariant 1: durable before the first byte
     const Result<std::uint64_t> durable = co_await Ticket::wait(x.intent);
-    if (!durable && worker_.house().refuse_without_record) {
+    if (!durable && way_->refuse_without_record) {
       x.cancel(Cancel::kShutdown);
       x.answer = Answer();
       const bool keep = co_await refuse(x, journal_unavailable(), admitted);
@@ -172,7 +172,7 @@ Task<bool> Connection::relay(Exchange& x) {
     co_return keep_alive && !broken_ && x.broken == nullptr;
   }
   const bool recorded = co_await settle(x, admitted);
-  if (!recorded && worker_.house().refuse_without_record) {
+  if (!recorded && way_->refuse_without_record) {
     if (head.empty() || broken_) co_return false;
     const std::string refusal =
         write_refusal(journal_unavailable(), x.request_id, false, head_method_);
@@ -187,7 +187,7 @@ Task<bool> Connection::relay(Exchange& x) {
 
 // The pieces after the first. The last one is held until the outcome is recorded.
 Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
-  const std::size_t admitted = worker_.stages().size();
+  const std::size_t admitted = way_->stages.size();
   for (;;) {
     const Result<std::string_view> next = co_await x.answer.body->pull();
     if (!next) {
@@ -197,7 +197,7 @@ Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
     const bool last = next->empty() || x.answer.body->finished();
     if (last) {
       const bool recorded = co_await settle(x, admitted);
-      if (!recorded && worker_.house().refuse_without_record) {
+      if (!recorded && way_->refuse_without_record) {
         broken_ = true;  // the end stays away: the client sees that the answer is not whole
         co_return;
       }
@@ -230,7 +230,7 @@ Task<void> Connection::break_off(Exchange& x, Error why, Framing framing) {
     event = stream_error_event(stream_dialect(x.path), broken.code, broken.message,
                                body.next_sequence_number());
   }
-  const bool recorded = co_await settle(x, worker_.stages().size());
+  const bool recorded = co_await settle(x, way_->stages.size());
   if (!event.empty() && recorded && !broken_) {
     co_await send(x, {}, event, framing, true);
   }

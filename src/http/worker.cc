@@ -15,8 +15,8 @@ constexpr std::int64_t kExpiryCheckMs = 1000;
 
 }  // namespace
 
-Worker::Worker(net::Loop& loop, House house, std::vector<std::unique_ptr<Stage>> stages)
-    : loop_(loop), house_(house), stages_(std::move(stages)) {
+Worker::Worker(net::Loop& loop, House house, std::shared_ptr<const Way> way)
+    : loop_(loop), house_(house), way_(std::move(way)) {
   arm_watch();
 }
 
@@ -25,7 +25,7 @@ Worker::~Worker() = default;
 void Worker::accept(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls) {
   Counters& counters = house_.counters;
   const auto open = counters.connections_open.load(std::memory_order_relaxed);
-  const bool full = open >= static_cast<std::int64_t>(house_.config.connections_max);
+  const bool full = open >= static_cast<std::int64_t>(way_->config.connections_max);
   const bool blocked =
       house_.admission != nullptr && house_.admission->blocked(peer.address, house_.clock.now());
   if (draining_ || full || blocked) {
@@ -42,7 +42,7 @@ void Worker::accept(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsCo
 Task<void> Worker::serve(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls) {
   std::unique_ptr<net::Stream> stream;
   if (tls) {
-    const net::Deadline until = loop_.now_ms() + house_.config.head_ms;
+    const net::Deadline until = loop_.now_ms() + way_->config.head_ms;
     Result<std::unique_ptr<net::Stream>> secured = co_await tls->accept(loop_, fd, until);
     if (secured) {
       stream = std::move(*secured);

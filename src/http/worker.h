@@ -32,9 +32,20 @@ struct Counters {
   std::atomic<std::uint64_t> streams_cut{0};  // because the key died
 };
 
+// The way of a request on one thread: limits and stages of one configuration. A reload makes a new
+// one; exchanges under way keep theirs to the end.
+struct Way {
+  Config config;
+  bool refuse_without_record = true;           // audit.on_write_failure
+  bool outcome_synced = false;                 // audit.outcome
+  std::vector<std::unique_ptr<Stage>> stages;  // in order; may refer to `config`
+};
+// Fills a way for the thread of `loop`; called once a thread and configuration, on that thread or
+// before it runs.
+using WayMaker = std::function<void(net::Loop& loop, Way& way)>;
+
 // What a worker needs of the house. Everything outlives the worker.
 struct House {
-  const Config& config;
   const Clock& clock;
   Recorder* recorder = nullptr;              // null: audit is off
   const Revocations* revocations = nullptr;  // null: keys are off
@@ -52,7 +63,7 @@ class Worker {
   // cut.
   static constexpr std::int64_t kWatchMs = 250;
 
-  Worker(net::Loop& loop, House house, std::vector<std::unique_ptr<Stage>> stages);
+  Worker(net::Loop& loop, House house, std::shared_ptr<const Way> way);
   ~Worker();
   Worker(const Worker&) = delete;
 
@@ -69,7 +80,8 @@ class Worker {
 
   net::Loop& loop() { return loop_; }
   const House& house() const { return house_; }
-  const std::vector<std::unique_ptr<Stage>>& stages() const { return stages_; }
+  const std::shared_ptr<const Way>& way() const { return way_; }
+  void take(std::shared_ptr<const Way> way) { way_ = std::move(way); }  // a new configuration
   net::RequestHead& head_scratch() { return head_scratch_; }
 
  private:
@@ -81,7 +93,7 @@ class Worker {
 
   net::Loop& loop_;
   House house_;
-  std::vector<std::unique_ptr<Stage>> stages_;
+  std::shared_ptr<const Way> way_;
   std::unordered_set<Connection*> connections_;
   net::RequestHead head_scratch_;  // used between two suspensions only
   net::Timer watch_timer_;
