@@ -114,6 +114,7 @@ std::vector<Command> house_commands() {
       {.path = "config check",
        .summary = "Check the configuration; tells all that is wrong at once.",
        .arguments = {{"file", "The file; --config when left out.", false}},
+       .options = {{"no-secrets", "", "Do not follow references to secrets."}},
        .run = config_check},
       {.path = "config schema",
        .summary = "Print a JSON Schema of sallyport.yaml for editors.",

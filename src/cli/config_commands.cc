@@ -28,7 +28,9 @@ void write_problems(JsonWriter& json, std::string_view member, const std::string
 
 int config_check(const Invocation& call, const Programs&) {
   const std::string file = call.value("file", call.config_file);
-  const config::LoadResult loaded = config::load_file(file);
+  config::Surroundings around = config::process_surroundings(file);
+  around.follow_secrets = !call.has("no-secrets");
+  const config::LoadResult loaded = config::load_file(file, around);
   if (call.json) {
     std::string line;
     JsonWriter json(line);

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line as a user types it: what it says, where, and with which exit code.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "base/json_reader.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+
+namespace sallyport::cli {
+namespace {
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+int say_serving(const Invocation& call) {
+  call.out << "serving " << call.config_file << (call.has("check") ? " check" : "") << "\n";
+  return 0;
+}
+constexpr Programs kPrograms{.serve = say_serving};
+
+Outcome type(std::vector<std::string> words) {
+  std::ostringstream out, err;
+  Outcome outcome;
+  outcome.code = run(std::move(words), kPrograms, out, err);
+  outcome.out = out.str();
+  outcome.err = err.str();
+  return outcome;
+}
+
+std::string read(const std::string& path) {
+  std::ifstream in(path);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+const std::string kSource = SALLYPORT_SOURCE_DIR;
+
+struct Case {
+  const char* why;
+  std::vector<std::string> words;
+  int code;
+  const char* out;  // a part of stdout; null: nothing there
+  const char* err;  // a part of stderr; null: nothing there
+};
+
+TEST(CommandLine, SaysWhatIsWrong) {
+  const Case kCases[] = {
+      {"nothing typed", {}, 2, nullptr, "sallyport serve -c sallyport.yaml"},
+      {"help asked for", {"--help"}, 0, "keys create", nullptr},
+      {"short help", {"-h"}, 0, "keys create", nullptr},
+      {"help of a command", {"keys", "create", "--help"}, 0, "--life DURATION", nullptr},
+      {"help before the command", {"--help", "keys", "create"}, 0, "--life DURATION", nullptr},
+      {"help of a noun", {"keys", "--help"}, 0, "keys revoke", nullptr},
+      {"help command", {"help", "keys", "create"}, 0, "--life DURATION", nullptr},
+      {"help of a topic",
+       {"help", "exit-codes"},
+       0,
+       "3    it worked, and the answer is bad news",
+       nullptr},
+      {"help of nothing known", {"help", "frobnicate"}, 2, nullptr, "no command or topic"},
+      {"a noun alone", {"keys"}, 2, nullptr, "sallyport keys create"},
+      {"a mistyped noun", {"kesy"}, 2, nullptr, "did you mean  sallyport keys ?"},
+      {"a mistyped verb",
+       {"keys", "crate", "x"},
+       2,
+       nullptr,
+       "did you mean  sallyport keys create ?"},
+      {"nothing near", {"frobnicate"}, 2, nullptr, "sallyport help lists all commands"},
+      {"a mistyped option",
+       {"keys", "create", "x", "--lief", "8h"},
+       2,
+       nullptr,
+       "did you mean --life?"},
+      {"an option without its value",
+       {"keys", "create", "x", "--life"},
+       2,
+       nullptr,
+       "lacks its value"},
+      {"a missing argument", {"keys", "create"}, 2, nullptr, "name is missing"},
+      {"one argument too many", {"keys", "show", "a", "b"}, 2, nullptr, "not known"},
+      {"a word that is not allowed",
+       {"completion", "fish"},
+       2,
+       nullptr,
+       "none of the allowed ones"},
+      {"a bad duration",
+       {"keys", "create", "x", "--life", "soon"},
+       2,
+       nullptr,
+       "--life must be a duration"},
+      {"a program", {"serve", "-c", "a.yaml"}, 0, "serving a.yaml\n", nullptr},
+      {"options before the command",
+       {"--config", "b.yaml", "serve"},
+       0,
+       "serving b.yaml\n",
+       nullptr},
+      {"a flag of a program",
+       {"serve", "--check", "--config=c.yaml"},
+       0,
+       "serving c.yaml check\n",
+       nullptr},
+      {"a program that is not built in", {"demo"}, 1, nullptr, "not in this build"},
+      {"version", {"version"}, 0, "sallyport 0.1.0\n", nullptr},
+      {"version as an option", {"--version"}, 0, "sallyport 0.1.0\n", nullptr},
+      {"version as JSON", {"version", "--json"}, 0, "{\"version\":\"0.1.0\"}\n", nullptr},
+      {"an error as JSON",
+       {"kesy", "--json"},
+       2,
+       nullptr,
+       "{\"error\":{\"code\":\"unknown_command\""},
+      {"explain", {"config", "explain", "keys.life"}, 0, "default  8h", nullptr},
+      {"explain a typing error",
+       {"config", "explain", "keys.lief"},
+       5,
+       nullptr,
+       "did you mean keys.life?"},
+      {"schema", {"config", "schema"}, 0, "\"additionalProperties\":false", nullptr},
+      {"a configuration that is not there",
+       {"config", "check", "/nonexistent.yaml"},
+       2,
+       nullptr,
+       "/nonexistent.yaml: cannot be read"},
+  };
+  for (const Case& c : kCases) {
+    const Outcome outcome = type(c.words);
+    EXPECT_EQ(outcome.code, c.code) << c.why;
+    if (c.out == nullptr) {
+      EXPECT_EQ(outcome.out, "") << c.why;
+    } else {
+      EXPECT_NE(outcome.out.find(c.out), std::string::npos) << c.why << ": " << outcome.out;
+    }
+    if (c.err == nullptr) {
+      EXPECT_EQ(outcome.err, "") << c.why;
+    } else {
+      EXPECT_NE(outcome.err.find(c.err), std::string::npos) << c.why << ": " << outcome.err;
+    }
+  }
+}
+
+TEST(CommandLine, WhatWasTypedInTheWrongPlaceIsNotRepeated) {
+  const std::string key = "sk-sp1-AbCdEfGhIjKl-MnOpQrStUvWxYz0123456789aBcDeFgH3P46UU";
+  for (const std::vector<std::string>& words : {std::vector<std::string>{key},
+                                                {"keys", key},
+                                                {"keys", "show", "a", key},
+                                                {"keys", "show", key},
+                                                {"serve", "--" + key},
+                                                {"completion", key},
+                                                {"keys", "create", "x", "--life", key}}) {
+    const Outcome outcome = type(words);
+    EXPECT_NE(outcome.code, 0);
+    EXPECT_EQ((outcome.out + outcome.err).find("MnOpQrStUv"), std::string::npos) << outcome.err;
+  }
+}
+
+TEST(CommandTable, IsComplete) {
+  std::set<std::string_view> seen;
+  for (const Command& command : commands()) {
+    EXPECT_TRUE(seen.insert(command.path).second) << command.path;
+    EXPECT_NE(command.run, nullptr) << command.path;
+    EXPECT_TRUE(command.summary.ends_with('.')) << command.path;
+    for (const Option& option : command.options) {
+      EXPECT_TRUE(option.help.ends_with('.') || option.help.ends_with("...")) << option.name;
+    }
+    EXPECT_EQ(type([&] {
+                std::vector<std::string> words;
+                std::istringstream path{std::string(command.path)};
+                for (std::string word; path >> word;) words.push_back(word);
+                words.emplace_back("--help");
+                return words;
+              }())
+                  .code,
+              0)
+        << command.path;
+  }
+}
+
+TEST(CommandTable, ThePageIsFresh) {
+  const std::string path = kSource + "/docs/commands.md";
+  if (std::getenv("SALLYPORT_GOLDEN_WRITE")) std::ofstream(path) << commands_page();
+  EXPECT_EQ(read(path), commands_page()) << "write it anew with SALLYPORT_GOLDEN_WRITE=1 cli_test";
+}
+
+TEST(CommandTable, TheVersionIsThatOfTheBuild) {
+  EXPECT_NE(read(kSource + "/CMakeLists.txt").find("VERSION " + std::string(kVersion) + " "),
+            std::string::npos);
+}
+
+TEST(Completion, BashReadsIt) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / "sallyport-completion-test.bash").string();
+  std::ofstream(path) << bash_completion()
+                      << "COMP_WORDS=(sallyport keys re); COMP_CWORD=2; _sallyport\n"
+                         "test \"${COMPREPLY[*]}\" = revoke\n";
+  EXPECT_EQ(std::system(("bash " + path).c_str()), 0);
+  std::filesystem::remove(path);
+  EXPECT_NE(type({"completion", "zsh"}).out.find("#compdef sallyport"), std::string::npos);
+}
+
+TEST(DefaultConfiguration, TheOnesWeShipAreValid) {
+  ::setenv("CREDENTIALS_DIRECTORY", "/nonexistent", 1);
+  for (const char* file : {"/config/sallyport.yaml", "/packaging/docker/sallyport.yaml"}) {
+    const Outcome outcome = type({"config", "check", kSource + file, "--no-secrets"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+  }
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+// A folder with a configuration whose paths all lie in it; removed at the end.
+class HouseTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "sallyport-cli-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    write("pepper", "0123456789abcdef0123456789abcdef");
+    write("sallyport.yaml",
+          "version: 1\nkeys: {pepper: file:pepper}\nupstream: [{base_url: "
+          "\"http://127.0.0.1:1/v1\"}]\n"
+          "audit: {path: journal, segment_bytes: 1MiB}\nstore: {path: keys.db}\nadmin: {socket: "
+          "admin.sock}\n"
+          "http: {spool: {directory: .}, listeners: [{address: 127.0.0.1:0}]}\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string& name, const std::string& text) {
+    const std::string path = folder_ + "/" + name;
+    std::ofstream(path) << text;
+    ::chmod(path.c_str(), 0600);
+  }
+  Outcome with_house(std::vector<std::string> words) {
+    words.insert(words.end(), {"-c", folder_ + "/sallyport.yaml"});
+    return type(std::move(words));
+  }
+  std::string folder_;
+};
+
+TEST_F(HouseTest, AKeyLivesAndDiesWithoutAServer) {
+  const Outcome made =
+      with_house({"keys", "create", "app-chat", "--life", "1h", "--model", "gpt-5*"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  ASSERT_EQ(made.out.size(), 59u) << "the key and a newline, nothing else";
+  const std::string key = made.out.substr(0, 58);
+  EXPECT_NE(made.err.find("created app-chat"), std::string::npos);
+  EXPECT_EQ(made.err.find(key), std::string::npos);
+
+  EXPECT_EQ(with_house({"keys", "create", "app-chat"}).code, 6) << "the name is taken";
+  const Outcome listed = with_house({"keys", "list"});
+  EXPECT_EQ(listed.code, 0) << listed.err;
+  EXPECT_NE(listed.out.find("app-chat"), std::string::npos);
+  const Outcome shown = with_house({"keys", "show", "app-chat"});
+  EXPECT_NE(shown.out.find("models       gpt-5*"), std::string::npos) << shown.out;
+  const Outcome json = with_house({"keys", "show", "app-chat", "--json"});
+  const auto object = JsonValue::parse(json.out);
+  ASSERT_TRUE(object);
+  const std::string kid(*object->at("kid")->string());
+
+  EXPECT_EQ(with_house({"keys", "revoke", "app-chat", "--why", "test"}).code, 0);
+  const Outcome again = with_house({"keys", "revoke", kid});
+  EXPECT_EQ(again.code, 6);
+  EXPECT_NE(again.err.find("is already revoked"), std::string::npos) << again.err;
+  EXPECT_EQ(with_house({"keys", "list"}).out, "");
+  EXPECT_NE(with_house({"keys", "list", "--all"}).out.find("revoked"), std::string::npos);
+  EXPECT_EQ(with_house({"keys", "show", "nobody"}).code, 5);
+  EXPECT_EQ(with_house({"keys", "revoke", "nobody"}).code, 5);
+
+  for (const Outcome& outcome : {listed, shown, json, again}) {
+    EXPECT_EQ((outcome.out + outcome.err).find(key.substr(20)), std::string::npos);
+  }
+}
+
+TEST_F(HouseTest, AConfigurationThatIsWrongIsTold) {
+  write("sallyport.yaml", "version: 1\nkyes: {}\n");
+  const Outcome outcome = with_house({"keys", "list"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("sallyport.yaml:2:1: kyes: unknown field; did you mean keys?"),
+            std::string::npos)
+      << outcome.err;
+}
+
+TEST_F(HouseTest, StatusWithoutAServer) { EXPECT_EQ(with_house({"status"}).code, 7); }
+
+TEST_F(HouseTest, DoctorFindsAHealthyHouse) {
+  const Outcome outcome = with_house({"doctor", "--offline"});
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_NE(outcome.out.find("OK    store: "), std::string::npos) << outcome.out;
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/keys.db")) << "doctor makes nothing";
+}
+
+TEST_F(HouseTest, DoctorNamesTheDangers) {
+  write("sallyport.yaml",
+        "version: 1\nkeys: {required: false}\nupstream: [{base_url: \"http://127.0.0.1:1/v1\"}]\n"
+        "audit: {enabled: false}\nstore: {path: keys.db}\nadmin: {socket: admin.sock}\n");
+  const Outcome outcome = with_house({"doctor", "--offline"});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_NE(outcome.out.find("FAIL  keys.required"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("FAIL  audit.enabled"), std::string::npos) << outcome.out;
+  const Outcome json = with_house({"doctor", "--offline", "--json"});
+  const auto object = JsonValue::parse(json.out);
+  ASSERT_TRUE(object) << json.out;
+  EXPECT_EQ(object->at("healthy")->boolean(), false);
+}
+
+}  // namespace
+}  // namespace sallyport::cli
