@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy with the classic mistakes, to prove that the run finds them: it must never be taken for an example.
+"""A proxy with the classic mistakes, to prove that the run finds them. Never an example.
 
-It reads lengths with int(), lets Transfer-Encoding win over Content-Length, takes bare LF for a line end,
-drops lines it does not understand, forwards the client's head as it came, streams the body up while it
-arrives, pools its upstream connections, and refuses HTAB.
+It reads lengths with int(), lets Transfer-Encoding win over Content-Length, takes bare LF for a
+line end, drops lines it does not understand, forwards the client's head as it came, streams the body up
+while it arrives, pools its upstream connections, and refuses HTAB.
 """
 import re
 import socket
@@ -13,7 +13,8 @@ EXPECTED = {"desync": 20, "phantom": 20, "dirty": 20, "leak": 20, "lenient": 10,
             "status": 5, "silent": 5}
 
 
-SECTIONS = {"good", "content_length", "transfer_encoding", "chunk_coding", "request_line", "target", "fields"}
+SECTIONS = {"good", "content_length", "transfer_encoding", "chunk_coding", "request_line", "target",
+            "fields"}
 
 
 class BrokenProxy:
@@ -42,7 +43,8 @@ class BrokenProxy:
                 pass
             except (ValueError, IndexError):
                 try:
-                    client.sendall(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    client.sendall(
+                        b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 except OSError:
                     pass
 
@@ -62,7 +64,8 @@ class BrokenProxy:
             if name.strip().lower() == b"transfer-encoding" and b"chunked" in value:
                 chunked = True
         upstream = self._connect()
-        head_up = b"\r\n".join([b"%s %s HTTP/1.1" % (method, target), *lines[1:], self._credential]) + b"\r\n\r\n"
+        head_up = b"\r\n".join([b"%s %s HTTP/1.1" % (method, target), *lines[1:],
+                                self._credential]) + b"\r\n\r\n"
         upstream.sendall(head_up)
         mark = b"0\r\n\r\n"
         while (mark not in body) if chunked else (len(body) < length):

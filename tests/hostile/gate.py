@@ -49,9 +49,11 @@ class Gate:
         self._log_path = os.path.join(self._directory.name, "log")
 
     def __enter__(self):
-        self.key = self._command("keys", "create", "--name", "hostile").strip().splitlines()[-1].strip()
+        self.key = self._command("keys", "create", "--name",
+                                 "hostile").strip().splitlines()[-1].strip()
         self._log = open(self._log_path, "wb")
-        self._process = subprocess.Popen([self._binary, "-c", self._config, "serve"], stdout=self._log,
+        self._process = subprocess.Popen([self._binary, "-c", self._config, "serve"],
+                                         stdout=self._log,
                                          stderr=self._log, env=self._environment)
         deadline = time.monotonic() + 15
         while True:
@@ -89,5 +91,6 @@ class Gate:
         done = subprocess.run([self._binary, "-c", self._config, *arguments], env=self._environment,
                               capture_output=True, text=True, timeout=30, check=False)
         if done.returncode != 0:
-            raise SystemExit(f"{' '.join(arguments)} failed ({done.returncode}): {done.stderr[-2000:]}")
+            raise SystemExit(
+                f"{' '.join(arguments)} failed ({done.returncode}): {done.stderr[-2000:]}")
         return done.stdout

@@ -91,9 +91,10 @@ def _dechunk(data):
             return body, at
 
 
-def exchange(address, parts, bytewise=False, half_close=False, heads_only=False, answers=1, wait_s=5.0):
-    """Sends `parts`; between two of them waits for an interim answer. Ends our side when `answers` final
-    answers are here (at once with `half_close`), then reads to the end."""
+def exchange(address, parts, bytewise=False, half_close=False, heads_only=False, answers=1,
+             wait_s=5.0):
+    """Sends `parts`; between two of them waits for an interim answer. Ends our side when `answers`
+    final answers are here (at once with `half_close`), then reads to the end."""
     parser = Answers(heads_only)
     pending = list(parts)
     deadline = time.monotonic() + wait_s
@@ -135,7 +136,8 @@ def exchange(address, parts, bytewise=False, half_close=False, heads_only=False,
 
 
 def said_close(parser):
-    return any(answer.headers.get("connection", "").lower() == "close" for answer in parser.outcome.responses)
+    return any(answer.headers.get("connection",
+                                  "").lower() == "close" for answer in parser.outcome.responses)
 
 
 def _quietly(act, *arguments):

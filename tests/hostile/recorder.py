@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The strict recording upstream: what reaches it, it takes apart by the letter of RFC 9112, and remembers.
+"""The strict recording upstream: takes apart what reaches it by the letter of RFC 9112.
 
-Everything that is not exactly one well-formed request at a time is a problem of the gate's, and is kept
-with the request. Each complete request gets a small answer that carries the request's own nonce, so that
-a client can tell whose answer it was given.
+Everything that is not exactly one well-formed request at a time is a problem of the gate's, and is
+kept with the request. Each complete request gets a small answer that carries the request's own
+nonce, so that a client can tell whose answer it was given.
 """
 import json
 import re
@@ -18,7 +18,8 @@ FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?")
 FORBIDDEN = {
     "connection-extra", "te", "trailer", "upgrade", "expect", "cookie", "forwarded", "x-real-ip",
     "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-original-url", "x-rewrite-url",
-    "x-http-method-override", "proxy-authorization", "proxy-connection", "keep-alive", "http2-settings",
+    "x-http-method-override", "proxy-authorization", "proxy-connection", "keep-alive",
+    "http2-settings",
     "true-client-ip", "cf-connecting-ip", "api-key", "x-api-key", "origin", "transfer_encoding",
     "content_length", "x-hostile", "openai-organization", "openai-project", "x-sallyport-module",
 }
@@ -165,7 +166,8 @@ class Recorder:
         nonce = record.nonce() or "none"
         if record.target.startswith("/v1/chat/completions"):
             value = {
-                "id": "chatcmpl-" + nonce, "object": "chat.completion", "created": 1, "model": "gpt-4o-mini",
+                "id": "chatcmpl-" + nonce, "object": "chat.completion", "created": 1,
+                "model": "gpt-4o-mini",
                 "choices": [{"index": 0, "finish_reason": "stop",
                              "message": {"role": "assistant", "content": "said " + nonce}}],
                 "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile requests through the whole gate, with an upstream that records what arrives.
 
-    run.py --sallyport PATH     every case whole, then one byte a segment; exit 3 if anything was found
-    run.py --prove              the same against a deliberately broken proxy: the run must find it out
+    run.py --sallyport PATH   every case whole, then one byte a segment; exit 3 if any was found
+    run.py --prove            the same against a deliberately broken proxy: the run must find it out
 
 What can be found (hostile-input classes): desync, phantom, dirty, leak, lenient, unnormalised,
 overstrict; and of the gate's manners: status, not_closed, silent, envelope, probe, crash.
@@ -47,7 +47,8 @@ class Run:
         host = b"%s:%d" % (self.address[0].encode(), self.address[1])
         parts = [self._fill(part, one, two, host) for part in case.parts]
         self.recorder.take()
-        outcome = exchange(self.address, parts, bytewise, case.half_close, case.heads_only, case.answers,
+        outcome = exchange(self.address, parts, bytewise, case.half_close, case.heads_only,
+                           case.answers,
                            self.wait_s)
         found = []
         probe = self._probe()
@@ -63,14 +64,13 @@ class Run:
 
     @staticmethod
     def _fill(part, one, two, host):
-        # An absolute target names this gate; its address is longer than the placeholder, in heads only.
+        # An absolute target names this gate.
         return part.replace(cases.N1, one).replace(cases.N2, two).replace(b"@HOST@", host)
 
     def _probe(self):
         nonce = self.nonce()
         body = cases.chat_body(nonce)
-        message = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer " + self.key.encode()
-                   + b"\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        message = cases.Builder(self.key).post(body, fields=b"Connection: close\r\n")
         outcome = exchange(self.address, [message], wait_s=self.wait_s)
         if len(outcome.responses) != 1:
             return nonce, f"{len(outcome.responses)} answers, end {outcome.end}"
@@ -132,7 +132,8 @@ class Run:
         if records:
             refused = first is None or first >= 400
             category = "phantom" if refused else "lenient"
-            found.append((category, f"answered {first}, arrived {records[0].method} {records[0].target}"))
+            found.append((category,
+                          f"answered {first}, arrived {records[0].method} {records[0].target}"))
         elif first is None:
             if not case.silent_ok:
                 found.append(("silent", f"no answer, end {outcome.end}"))
@@ -151,7 +152,8 @@ class Run:
 
     @staticmethod
     def _judge_envelope(answer, case):
-        missing = [name for name in ("x-request-id", "x-should-retry") if name not in answer.headers]
+        missing = [name for name in ("x-request-id",
+                                     "x-should-retry") if name not in answer.headers]
         if missing:
             return [("envelope", f"without {missing}")]
         if case.heads_only or not answer.body:
@@ -175,12 +177,15 @@ def run_all(run, chosen, alive, bytewise_max):
     counts = collections.Counter()
     for bytewise in (False, True):
         for case in chosen:
-            if bytewise and (sum(map(len, case.parts)) > BYTEWISE_BYTES_MAX or counts["bytewise"] >= bytewise_max):
+            if bytewise and (sum(map(len,
+                                     case.parts)) > BYTEWISE_BYTES_MAX or counts[
+                                         "bytewise"] >= bytewise_max):
                 continue
             counts["bytewise" if bytewise else "whole"] += 1
             run.case(case, bytewise)
             if not alive():
-                run.findings.append(("crash", case, "bytewise" if bytewise else "whole", "the gate died"))
+                run.findings.append(("crash", case, "bytewise" if bytewise else "whole",
+                                     "the gate died"))
                 return counts, time.monotonic() - started
     return counts, time.monotonic() - started
 
@@ -189,8 +194,10 @@ def report(run, counts, seconds, shown_max):
     for category, case, mode, detail in run.findings[:shown_max]:
         print(f"{category:12} {case.name} ({mode}): {detail}")
     by_category = collections.Counter(category for category, *_ in run.findings)
-    summary = ", ".join(f"{name} {count}" for name, count in sorted(by_category.items())) or "nothing found"
-    print(f"hostile: {counts['whole']} cases whole, {counts['bytewise']} bytewise, {seconds:.0f} s: {summary}")
+    sums = [f"{name} {count}" for name, count in sorted(by_category.items())]
+    print(
+        f"hostile: {counts['whole']} cases whole, {counts['bytewise']} bytewise, {seconds:.0f} s: "
+          + (", ".join(sums) or "nothing found"))
     return by_category
 
 
@@ -198,9 +205,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--sallyport", help="the gate's binary")
-    what.add_argument("--prove", action="store_true", help="show that the run finds a broken proxy out")
+    what.add_argument("--prove", action="store_true",
+                      help="show that the run finds a broken proxy out")
     parser.add_argument("--only", default="", help="cases whose section or name contains this")
-    parser.add_argument("--bytewise-max", type=int, default=10_000, help="cases run one byte a segment")
+    parser.add_argument("--bytewise-max", type=int, default=10_000,
+                        help="cases run one byte a segment")
     parser.add_argument("--shown-max", type=int, default=200)
     parser.add_argument("--log", action="store_true", help="print the end of the gate's own log")
     options = parser.parse_args()
@@ -215,7 +224,8 @@ def main():
         run = Run(gate.address, gate.key, recorder, provider_key)
         counts, seconds = run_all(run, chosen, gate.alive, options.bytewise_max)
         found = report(run, counts, seconds, options.shown_max)
-        print(f"the gate's peak memory: {gate.resident_kib() // 1024} MiB" if gate.alive() else "the gate died")
+        print(f"the gate's peak memory: {gate.resident_kib() // 1024} MiB" if gate.alive(
+            ) else "the gate died")
         if options.log or not gate.alive():
             print(gate.log()[-4000:])
     return FOUND if found else 0
