@@ -2,8 +2,8 @@
 """A proxy with the classic mistakes, to prove that the run finds them. Never an example.
 
 It reads lengths with int(), lets Transfer-Encoding win over Content-Length, takes bare LF for a
-line end, drops lines it does not understand, forwards the client's head as it came, streams the body up
-while it arrives, pools its upstream connections, and refuses HTAB.
+line end, drops lines it does not understand, forwards the client's head as it came, streams the
+body up while it arrives, pools its upstream connections, and refuses HTAB.
 """
 import re
 import socket
