@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/house_metrics.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace sallyport::cli {
+namespace {
+
+template <class T>
+double read(const std::atomic<T>& count) {
+  return static_cast<double>(count.load(std::memory_order_relaxed));
+}
+
+constexpr std::array<std::string_view, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+}  // namespace
+
+void HouseMetrics::collect(MetricSink& sink) const {
+  collect_gate(sink);
+  collect_journal(sink);
+  collect_upstreams(sink);
+  sink.gauge("sallyport_keys", "Keys in the ring, dead ones included.", {},
+             static_cast<double>(ring_.list().size()));
+}
+
+void HouseMetrics::collect_gate(MetricSink& sink) const {
+  for (std::size_t i = 0; i < kClasses.size(); ++i) {
+    sink.counter("sallyport_requests", "Requests that were answered, by class of status.",
+                 {{"status", kClasses[i]}}, read(gate_.requests[i]));
+  }
+  sink.counter("sallyport_heads_refused", "Messages that never became a request.", {},
+               read(gate_.heads_refused));
+  sink.counter("sallyport_connections", "Client connections accepted.", {},
+               read(gate_.connections));
+  sink.gauge("sallyport_connections_open", "Client connections open now.", {},
+             read(gate_.connections_open));
+  sink.counter("sallyport_connections_refused",
+               "Connections closed at accept: blocked, or too many.", {},
+               read(gate_.connections_refused));
+  sink.counter("sallyport_tls_failures", "TLS handshakes that failed.", {},
+               read(gate_.tls_failures));
+  sink.counter("sallyport_exchanges_cut", "Exchanges ended because their key died.", {},
+               read(gate_.streams_cut));
+}
+
+void HouseMetrics::collect_journal(MetricSink& sink) const {
+  if (record_.journal() == nullptr) return;
+  const audit::Counters& counters = record_.journal()->counters();
+  sink.counter("sallyport_journal_records", "Records written.", {}, read(counters.records));
+  sink.counter("sallyport_journal_bytes", "Bytes of records written.", {}, read(counters.bytes));
+  sink.counter("sallyport_journal_batches", "Group commits.", {}, read(counters.batches));
+  sink.counter("sallyport_journal_failures", "Failures of the disk.", {}, read(counters.failures));
+  sink.counter("sallyport_journal_refused", "Records that could not be taken.", {},
+               read(counters.refused));
+  sink.counter("sallyport_journal_unrecorded", "Calls passed without a record.", {},
+               read(counters.unrecorded));
+  sink.gauge("sallyport_journal_queue", "Records waiting for the writer.", {},
+             read(counters.queue_depth));
+  sink.gauge("sallyport_journal_accepting", "1 while the journal can write.", {},
+             record_.journal()->accepting() ? 1 : 0);
+  std::vector<double> bounds;
+  for (const std::uint64_t us : audit::Counters::kSyncBoundsUs) {
+    bounds.push_back(static_cast<double>(us) / 1e6);
+  }
+  std::vector<std::uint64_t> counts;
+  for (const auto& bucket : counters.sync_buckets)
+    counts.push_back(bucket.load(std::memory_order_relaxed));
+  sink.histogram("sallyport_journal_sync_seconds", "Time of a sync.", {},
+                 {bounds, counts, read(counters.sync_us_sum) / 1e6});
+}
+
+void HouseMetrics::collect_upstreams(MetricSink& sink) const {
+  const auto upstreams = upstreams_.snapshot();
+  for (const auto& upstream : upstreams->all()) {
+    const std::string& name = upstream->config.name;
+    const upstream::Counters& counters = *upstream->counters;
+    sink.counter("sallyport_upstream_calls", "Calls to the provider.", {{"upstream", name}},
+                 read(counters.calls));
+    sink.counter("sallyport_upstream_connects", "Calls that needed a new connection.",
+                 {{"upstream", name}}, read(counters.connects));
+    sink.counter("sallyport_upstream_reused", "Calls on a kept connection.", {{"upstream", name}},
+                 read(counters.reused));
+    sink.counter("sallyport_upstream_retries", "Calls tried again, nothing having been sent.",
+                 {{"upstream", name}}, read(counters.retries));
+    for (std::size_t i = 0; i < upstream::kFaults; ++i) {
+      sink.counter("sallyport_upstream_faults", "Calls that failed, by cause.",
+                   {{"upstream", name}, {"fault", upstream::name(static_cast<upstream::Fault>(i))}},
+                   read(counters.faults[i]));
+    }
+    const upstream::BreakerState now = upstream->breaker->state();
+    for (const upstream::BreakerState state :
+         {upstream::BreakerState::kClosed, upstream::BreakerState::kOpen,
+          upstream::BreakerState::kHalfOpen, upstream::BreakerState::kQuota}) {
+      sink.gauge("sallyport_breaker_state", "1 for the state the breaker is in.",
+                 {{"upstream", name}, {"state", upstream::name(state)}}, now == state ? 1 : 0);
+    }
+  }
+}
+
+void HouseMetrics::report(std::vector<HealthCheck>& checks) const {
+  const bool accepting = record_.port().accepting();
+  checks.push_back({"journal", accepting, true, accepting ? "writing" : "cannot write"});
+  const auto upstreams = upstreams_.snapshot();
+  for (const auto& upstream : upstreams->all()) {
+    const upstream::BreakerState state = upstream->breaker->state();
+    const bool closed =
+        state == upstream::BreakerState::kClosed || state == upstream::BreakerState::kHalfOpen;
+    // One upstream that fails does not take the gate out of its load balancer.
+    checks.push_back({"upstream." + upstream->config.name, closed, false,
+                      "breaker " + std::string(upstream::name(state))});
+  }
+}
+
+}  // namespace sallyport::cli
