@@ -53,17 +53,25 @@ Gate::Gate(const Config& config, House house, WayMaker maker)
     : config_(config), house_(house), maker_(std::move(maker)) {}
 Gate::~Gate() { stop(); }
 
+Result<net::TlsServerFiles> read_tls_files(const std::string& certificate_file,
+                                           const std::optional<std::string>& key_file) {
+  auto certificate = read_file(certificate_file);
+  if (!certificate) return std::unexpected(certificate.error());
+  auto key = read_file(key_file.value_or(certificate_file));
+  if (!key) return std::unexpected(key.error());
+  net::TlsServerFiles files;
+  files.certificate = std::move(*certificate);
+  files.key = std::move(*key);
+  return files;
+}
+
 namespace {
 
 Result<std::shared_ptr<const net::TlsContext>> read_certificates(const ListenerConfig& listener) {
   if (!listener.tls_cert_file) return std::shared_ptr<const net::TlsContext>();
-  net::TlsServerFiles files;
-  auto certificate = read_file(*listener.tls_cert_file);
-  if (!certificate) return std::unexpected(certificate.error());
-  auto key = read_file(listener.tls_key_file.value_or(*listener.tls_cert_file));
-  if (!key) return std::unexpected(key.error());
-  files.certificate = std::move(*certificate);
-  files.key = std::move(*key);
+  auto read = read_tls_files(*listener.tls_cert_file, listener.tls_key_file);
+  if (!read) return std::unexpected(read.error());
+  net::TlsServerFiles& files = *read;
   if (listener.client_ca_file) {
     auto ca = read_file(*listener.client_ca_file);
     if (!ca) return std::unexpected(ca.error());

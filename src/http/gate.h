@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,10 @@ class Gate {
   std::vector<std::unique_ptr<Thread>> threads_;
   bool running_ = false;
 };
+
+// Reads a PEM chain and its key (the chain's own file when `key_file` is none).
+Result<net::TlsServerFiles> read_tls_files(const std::string& certificate_file,
+                                           const std::optional<std::string>& key_file);
 
 // "host:port" or "[v6]:port" of a configuration; the host is an address, not a name.
 Result<net::Endpoint> parse_address(std::string_view text);

@@ -38,6 +38,7 @@ struct Way {
   Config config;
   bool refuse_without_record = true;           // audit.on_write_failure
   bool outcome_synced = false;                 // audit.outcome
+  std::shared_ptr<const void> keeps;           // what stages refer to beside `config`
   std::vector<std::unique_ptr<Stage>> stages;  // in order; may refer to `config`
 };
 // Fills a way for the thread of `loop`; called once a thread and configuration, on that thread or

@@ -30,12 +30,13 @@ Offload::Offload(int threads) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
-Offload::~Offload() {
+void Offload::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
+  threads_.clear();  // joins
 }
 
 Task<void> Offload::run(Loop& loop, std::function<void()> work) {
