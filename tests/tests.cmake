@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tests that are not C++: ctest cases of their own, so that one command and one closing line cover
+# everything. Labels: unit (a room's own tests), gate (through the whole program, one at a time, since
+# they measure time), release_only (too slow, or without meaning, under a sanitizer), one_thread
+# (rooms that never cross threads: TSan has nothing to see there).
+set(SALLYPORT_NODE ${CMAKE_SOURCE_DIR}/.deps/bin/node)
+
+foreach(room ${ROOMS})
+  if(TARGET ${room}_test)
+    set_tests_properties(${room} PROPERTIES LABELS unit TIMEOUT 120)
+  endif()
+endforeach()
+foreach(room event geo policy meter config)
+  if(TARGET ${room}_test)
+    set_tests_properties(${room} PROPERTIES LABELS "unit;one_thread")
+  endif()
+endforeach()
+
+# sallyport_script_test(NAME LABELS FILE ARGUMENTS...): a script of the checkout, run from its root.
+function(sallyport_script_test name labels file)
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${file})
+    return()
+  endif()
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 600)
+  if(labels MATCHES "gate")
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK gate)
+  endif()
+endfunction()
+
+sallyport_script_test(tidy release_only tools/tidy ${CMAKE_SOURCE_DIR}/tools/tidy)
+
+if(TARGET sallyport)
+  set(program $<TARGET_FILE:sallyport>)
+  sallyport_script_test(e2e gate tests/e2e/run.sh
+                        ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
+                        NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/e2e/run.sh)
+  sallyport_script_test(hostile gate tests/hostile/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/hostile/run.py --sallyport ${program})
+  sallyport_script_test(hostile_proof release_only tests/hostile/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/hostile/run.py --prove)
+  sallyport_script_test(kill9 "gate;release_only" tests/kill9/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/kill9/run.py --sallyport ${program}
+                        --rounds 50)
+  sallyport_script_test(syscalls "gate;release_only" tests/syscalls/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/syscalls/run.py --sallyport ${program})
+endif()
