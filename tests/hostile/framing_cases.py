@@ -188,6 +188,7 @@ def chunk_coding(b):
         bad(f"extension {name}", b.chunk(extension=extension) + end + b.canary())
         bad(f"extension of the last, {name}",
             b.chunk() + b"0" + extension + b"\r\n\r\n" + b.canary())
+    # Refused, so that its nonce may be cut.
     one_byte = b"".join(b.chunk(data[i:i + 1],
                                 extension=b";" + b"e" * 250) for i in range(len(data)))
     bad("extensions, many in total", one_byte + end)

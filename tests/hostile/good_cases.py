@@ -16,7 +16,10 @@ def good(b):
         b.accept(name, start + b.post())
     b.accept("chunked", b.chunked(b.chunk() + b"0\r\n\r\n"))
     body = chat_body()
-    small = b"".join(b.chunk(body[i:i + 3]) for i in range(0, len(body), 3))
+    before, behind = body.split(N1)  # the nonce stays in one piece: the run must find it
+    pieces = [before[i:i + 1] for i in range(len(before))] + [N1]
+    pieces += [behind[i:i + 1] for i in range(len(behind))]
+    small = b"".join(map(b.chunk, pieces))
     b.accept("many small chunks", b.chunked(small + b"0\r\n\r\n"))
     b.accept("upper case hex size", b.chunked(b.chunk(size=b"%X" % len(body)) + b"0\r\n\r\n"))
     b.accept("zeros before a size", b.chunked(b.chunk(size=b"000%x" % len(body)) + b"0\r\n\r\n"))

@@ -119,7 +119,7 @@ class Run:
             found.append(("unnormalised", f"{targets} arrived"))
         elif case.check_body and [record.nonce() for record in records] != nonces[:len(paths)]:
             found.append(("dirty", "another body arrived"))
-        for nonce, answer in zip(nonces, outcome.responses):
+        for nonce, answer in zip(nonces[:len(paths)], outcome.responses):
             if case.check_body and not case.heads_only and nonce.encode() not in answer.body:
                 found.append(("desync", "the answer is somebody else's"))
         if outcome.end == "open":
@@ -220,7 +220,9 @@ def main():
         return broken_proxy.prove(recorder, provider_key, Run, run_all, report, cases.make)
     with Gate(options.sallyport, recorder.port, provider_key) as gate:
         chosen = [case for case in cases.make(gate.key)
-                  if options.only in case.name or options.only in case.tags]
+                  if any(options.only in name for name in (case.name, *case.tags))]
+        if not chosen:
+            parser.error(f"no case is called {options.only!r}")
         run = Run(gate.address, gate.key, recorder, provider_key)
         counts, seconds = run_all(run, chosen, gate.alive, options.bytewise_max)
         found = report(run, counts, seconds, options.shown_max)
