@@ -32,14 +32,8 @@ class Watch {
     void return_void() const noexcept {}
     void unhandled_exception() const noexcept { std::terminate(); }
   };
-  Watch() = default;
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
-  Watch& operator=(Watch&& other) noexcept {
-    stop();
-    handle_ = std::exchange(other.handle_, nullptr);
-    return *this;
-  }
   ~Watch() { stop(); }
   void stop() {
     if (handle_) handle_.destroy();
@@ -51,21 +45,11 @@ class Watch {
   std::coroutine_handle<promise_type> handle_;
 };
 
-// What the sender and the watcher of one upload share. The watcher may be running while the sender
-// wakes up, so the sender is woken by the loop's next turn and not out of the watcher.
-struct Uploading {
-  Handle* handle = nullptr;  // null once the upload is over
-  bool early = false;        // the peer sent something, or closed
-};
-
-Watch watch_for_answer(Receiver& received, std::shared_ptr<Uploading> uploading) {
+// The peer sent something, or closed, while we are still sending: whatever waits to send is woken.
+Watch watch_for_answer(Receiver& received, Handle& handle, bool& early) {
   [[maybe_unused]] const Result<std::size_t> read = co_await received.more(kNever);
-  uploading->early = true;
-  if (!uploading->handle) co_return;
-  Loop& loop = uploading->handle->loop();
-  loop.post([uploading] {
-    if (uploading->handle) uploading->handle->wake_writer();
-  });
+  early = true;
+  handle.wake_writer();  // resumed by the loop, not in here
 }
 
 }  // namespace
@@ -76,12 +60,6 @@ const std::string* ResponseMeta::find(std::string_view lower_name) const {
   }
   return nullptr;
 }
-
-struct ClientConnection::Upload {
-  std::shared_ptr<Uploading> shared = std::make_shared<Uploading>();
-  Watch watch;
-  ~Upload() { shared->handle = nullptr; }
-};
 
 class ClientConnection::Body final : public BodySource {
  public:
@@ -243,10 +221,8 @@ Task<Result<void>> ClientConnection::send_small(std::string& head, BodySource& b
 Task<Result<void>> ClientConnection::send_pieces(std::string_view head, std::string_view gathered,
                                                  std::string_view piece, BodySource& body,
                                                  bool chunk) {
-  Upload upload;
-  upload.shared->handle = &stream_->handle();
-  upload.watch = watch_for_answer(received_, upload.shared);
-  const bool& early = upload.shared->early;
+  bool early = false;
+  Watch watch = watch_for_answer(received_, stream_->handle(), early);
 
   Result<void> sent = {};
   bool ended = false;
@@ -267,9 +243,8 @@ Task<Result<void>> ClientConnection::send_pieces(std::string_view head, std::str
     head = gathered = piece = {};
   }
 
-  const bool answered = early;
-  upload.watch.stop();
-  if (answered) co_return Result<void>();
+  watch.stop();
+  if (early) co_return Result<void>();
   if (!sent) {
     sent = co_await rescue_answer(std::move(sent).error());
     co_return sent;

@@ -68,7 +68,6 @@ class ClientConnection {
 
  private:
   class Body;
-  struct Upload;
   using Parts = std::array<std::string_view, 4>;  // head, what was gathered or a prefix, piece, end
   Task<Result<void>> send_bytes(std::string& head, BodySource* body, bool chunk);
   Task<Result<void>> send_small(std::string& head, BodySource& body);

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_server.h"
 
-#include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <list>
+#include <memory>
 #include <utility>
+#include <vector>
 
-#include "base/log.h"
 #include "net/server_connection.h"
 
 namespace sallyport::net {
 namespace {
-
-constexpr std::int64_t kPauseMs = 100;  // out of descriptors or connections: try again after
 
 bool is_unix_socket(int fd) {
   sockaddr_storage name{};
@@ -24,17 +21,17 @@ bool is_unix_socket(int fd) {
 }
 
 // A place in a list for as long as this lives, also when the loop ends the coroutine around it.
-template <class T>
 class Listed {
  public:
-  Listed(std::list<T*>& list, T& entry) : list_(list), place_(list.insert(list.end(), &entry)) {}
+  Listed(std::list<ServerConnection*>& list, ServerConnection& entry)
+      : list_(list), place_(list.insert(list.end(), &entry)) {}
   ~Listed() { list_.erase(place_); }
   Listed(const Listed&) = delete;
   Listed& operator=(const Listed&) = delete;
 
  private:
-  std::list<T*>& list_;
-  std::list<T*>::iterator place_;
+  std::list<ServerConnection*>& list_;
+  std::list<ServerConnection*>::iterator place_;
 };
 
 }  // namespace
@@ -51,46 +48,34 @@ const std::string* ServerRequest::find(std::string_view lower_name) const {
 }
 
 // Shared by the server and its coroutines, so that these may end after it.
-struct HttpServer::State {
+struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
+  State(Loop& on, ServerHandler& to, ServerLimits bounds, std::shared_ptr<const TlsContext> secured)
+      : loop(on), handler(to), limits(bounds), tls(std::move(secured)) {}
+
   Loop& loop;
   ServerHandler& handler;
   ServerLimits limits;
   std::shared_ptr<const TlsContext> tls;
   std::shared_ptr<bool> stopping = std::make_shared<bool>(false);
-  std::size_t accepted = 0;  // connections that have not ended, hand-shaking ones included
+  std::size_t open = 0;  // connections that have not ended, hand-shaking ones included
   std::list<ServerConnection*> connections;
-  std::list<Handle*> listening;
+  std::vector<std::unique_ptr<Acceptor>> acceptors;
 
-  static Task<void> accept_all(std::shared_ptr<State> state, int fd);
+  void taken(int fd, bool local_socket);
+  void ended();
   static Task<void> serve(std::shared_ptr<State> state, int fd, bool local_socket);
 };
 
-Task<void> HttpServer::State::accept_all(std::shared_ptr<State> state, int fd) {
-  Loop& loop = state->loop;
-  const bool local_socket = is_unix_socket(fd);
-  Handle handle(loop, fd);
-  const Listed<Handle> listed(state->listening, handle);
-  while (!*state->stopping) {
-    if (state->accepted >= state->limits.connections_max) {
-      co_await loop.sleep_for(kPauseMs);
-      continue;
-    }
-    const int accepted = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (accepted >= 0) {
-      ++state->accepted;
-      loop.spawn(serve(state, accepted, local_socket));
-      continue;
-    }
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      handle.drained();
-      const Ready ready = co_await handle.readable(kNever);
-      if (ready == Ready::kCancelled) break;
-      continue;
-    }
-    log::warn("server.accept_failed", {{"errno", errno}});
-    co_await loop.sleep_for(kPauseMs);
+void HttpServer::State::taken(int fd, bool local_socket) {
+  if (++open >= limits.connections_max) {
+    for (const auto& acceptor : acceptors) acceptor->pause();
   }
+  loop.spawn(serve(shared_from_this(), fd, local_socket));
+}
+
+void HttpServer::State::ended() {
+  if (--open + 1 != limits.connections_max || *stopping) return;
+  for (const auto& acceptor : acceptors) acceptor->resume();
 }
 
 Task<void> HttpServer::State::serve(std::shared_ptr<State> state, int fd, bool local_socket) {
@@ -105,10 +90,10 @@ Task<void> HttpServer::State::serve(std::shared_ptr<State> state, int fd, bool l
   if (stream && !*state->stopping) {
     ServerConnection connection(std::move(stream), local_socket, state->handler, state->limits,
                                 state->stopping);
-    const Listed<ServerConnection> listed(state->connections, connection);
+    const Listed listed(state->connections, connection);
     co_await connection.run();
   }
-  --state->accepted;
+  state->ended();
 }
 
 HttpServer::HttpServer(Loop& loop, ServerHandler& handler, ServerLimits limits,
@@ -117,25 +102,26 @@ HttpServer::HttpServer(Loop& loop, ServerHandler& handler, ServerLimits limits,
 
 HttpServer::~HttpServer() {
   stop_accepting();
-  // A copy: a cancelled connection leaves the list at once.
-  const std::list<ServerConnection*> connections = state_->connections;
-  for (ServerConnection* connection : connections) connection->cancel();
+  for (ServerConnection* connection : state_->connections) connection->cancel();
 }
 
 void HttpServer::serve(int listening_fd) {
-  state_->loop.spawn(State::accept_all(state_, listening_fd));
+  // The acceptor is closed before the state ends: stop_accepting().
+  const bool local_socket = is_unix_socket(listening_fd);
+  state_->acceptors.push_back(std::make_unique<Acceptor>(
+      state_->loop, listening_fd, [state = state_.get(), local_socket](int fd, const Endpoint&) {
+        state->taken(fd, local_socket);
+      }));
 }
 
 void HttpServer::stop_accepting() {
   *state_->stopping = true;
-  const std::list<Handle*> listening = state_->listening;
-  for (Handle* handle : listening) handle->cancel();
-  const std::list<ServerConnection*> connections = state_->connections;
-  for (ServerConnection* connection : connections) {
+  for (const auto& acceptor : state_->acceptors) acceptor->close();
+  for (ServerConnection* connection : state_->connections) {
     if (connection->idle()) connection->cancel();
   }
 }
 
-std::size_t HttpServer::connections() const { return state_->accepted; }
+std::size_t HttpServer::connections() const { return state_->open; }
 
 }  // namespace sallyport::net
