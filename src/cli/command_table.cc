@@ -28,10 +28,15 @@ std::vector<Command> program_commands() {
   return {
       {.path = "serve",
        .summary = "Run the gateway.",
-       .options = {{"check", "", "Load the configuration, open everything, and stop."}},
-       .examples = {{"sallyport serve --config /etc/sallyport/sallyport.yaml",
-                     "as a service does"}},
-       .run = serve},
+       .options =
+           {{"quickstart", "",
+             "First start without a file to write: makes configuration, pepper and a first key; "
+             "asks OpenAI when OPENAI_API_KEY is set, else the simulated provider."},
+            {"folder", "DIRECTORY", "Where --quickstart keeps its files; var when left out."}},
+       .examples = {{"sallyport serve --config /etc/sallyport/sallyport.yaml", "as a service does"},
+                    {"sallyport serve --quickstart", "try it"}},
+       .run = serve,
+       .serves = true},
       {.path = "sim",
        .summary = "Run the simulated provider, for tests and demonstrations without a provider.",
        .options = {{"listen", "ADDRESS", "Where to listen; 127.0.0.1:8081 when left out."},
@@ -40,11 +45,13 @@ std::vector<Command> program_commands() {
                    {"seed", "NUMBER", "Same seed, same answers."},
                    {"fault", "NAME=RATE", "Break that share of calls.", true}},
        .examples = {{"sallyport sim --listen 127.0.0.1:8081", "then point base_url at it"}},
-       .run = sim},
+       .run = sim,
+       .serves = true},
       {.path = "demo",
        .summary =
            "Gateway, simulated provider and traffic in one process; needs no key, no network.",
-       .run = demo},
+       .run = demo,
+       .serves = true},
   };
 }
 

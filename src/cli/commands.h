@@ -67,6 +67,7 @@ struct Command {
   std::vector<Option> options = {};
   std::vector<Example> examples = {};
   int (*run)(const Invocation&, const Programs&) = nullptr;
+  bool serves = false;  // a program with an operator's log; the others only talk
 };
 
 std::span<const Command> commands();

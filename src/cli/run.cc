@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/json_writer.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "config/suggestion.h"
@@ -92,12 +93,16 @@ std::string option_hint(const Command& command, const std::vector<std::string>& 
 
 // CLI11's messages quote what was typed, which may be a key in the wrong place: ours do not.
 std::string message_of(const CLI::ParseError& error) {
-  const std::string kind = error.get_name();
-  if (kind == "ExtrasError") return "an argument or option is not known";
-  if (kind == "RequiredError") return error.what();  // names options, not values
-  if (kind == "ArgumentMismatch") return "an option lacks its value";
-  if (kind == "ValidationError") return "a value is none of the allowed ones";
-  return "the arguments cannot be read";
+  switch (static_cast<CLI::ExitCodes>(error.get_exit_code())) {
+    case CLI::ExitCodes::ExtrasError:
+      return "an argument or option is not known";
+    case CLI::ExitCodes::ArgumentMismatch:
+      return "an option lacks its value, or has it twice";
+    case CLI::ExitCodes::ValidationError:
+      return "a value is none of the allowed ones";
+    default:
+      return "the arguments cannot be read";
+  }
 }
 
 struct Parsed {
@@ -132,7 +137,7 @@ std::optional<std::string> parse(const Found& found, Parsed& parsed) {
   }
   for (const Argument& argument : command.arguments) {
     const std::string name(argument.name);
-    CLI::Option* added = app.add_option(name, texts[name])->expected(1);
+    CLI::Option* added = app.add_option(name, texts[name])->expected(1)->allow_extra_args(false);
     if (!argument.words.empty()) added->check(CLI::IsMember(to_strings(argument.words)));
   }
   std::vector<std::string> reversed(found.rest.rbegin(), found.rest.rend());  // as CLI11 wants them
@@ -257,6 +262,8 @@ int run(std::vector<std::string> words, const Programs& programs, std::ostream& 
   call.json = parsed.json;
   call.quiet = parsed.quiet;
   call.values = std::move(parsed.values);
+  // What rooms tell an operator's log is noise for somebody who typed one command.
+  if (!found.command->serves) log::configure(log::Level::kWarn, false);
   const int code = found.command->run(call, programs);
   out.flush();
   err.flush();

@@ -22,7 +22,7 @@ struct Outcome {
 };
 
 int say_serving(const Invocation& call) {
-  call.out << "serving " << call.config_file << (call.has("check") ? " check" : "") << "\n";
+  call.out << "serving " << call.config_file << (call.has("quickstart") ? " quickly" : "") << "\n";
   return 0;
 }
 constexpr Programs kPrograms{.serve = say_serving};
@@ -104,9 +104,9 @@ TEST(CommandLine, SaysWhatIsWrong) {
        "serving b.yaml\n",
        nullptr},
       {"a flag of a program",
-       {"serve", "--check", "--config=c.yaml"},
+       {"serve", "--quickstart", "--config=c.yaml"},
        0,
-       "serving c.yaml check\n",
+       "serving c.yaml quickly\n",
        nullptr},
       {"a program that is not built in", {"demo"}, 1, nullptr, "not in this build"},
       {"version", {"version"}, 0, "sallyport 0.1.0\n", nullptr},
