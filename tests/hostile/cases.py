@@ -28,6 +28,7 @@ class Case:
     heads_only: bool = False
     answers: int = 1
     check_body: bool = True
+    whole_only: bool = False         # waits for a deadline of the gate's: once is enough
     tags: set = field(default_factory=set)
 
 

@@ -42,25 +42,22 @@ class Run:
     def nonce(self):
         return b"nonce-" + "".join(self.random.choices(string.ascii_lowercase, k=12)).encode()
 
-    def case(self, case, bytewise):
+    def case(self, case, mode):
         one, two = self.nonce(), self.nonce()
         host = b"%s:%d" % (self.address[0].encode(), self.address[1])
         parts = [self._fill(part, one, two, host) for part in case.parts]
         self.recorder.take()
-        outcome = exchange(self.address, parts, bytewise, case.half_close, case.heads_only,
-                           case.answers,
-                           self.wait_s)
-        found = []
-        probe = self._probe()
+        outcome = exchange(self.address, parts, mode == "bytewise", case.half_close,
+                           case.heads_only, case.answers, self.wait_s)
+        probe_nonce, probe_problem = self._probe()
         records, partial = self.recorder.take()
-        own = [record for record in records if record.nonce() != probe[0].decode()]
-        if probe[1]:
-            found.append(("probe", probe[1]))
-        if len(records) - len(own) != 1 and not probe[1]:
+        own = [record for record in records if record.nonce() != probe_nonce.decode()]
+        found = self._judge(case, outcome, own, partial, one.decode(), two.decode())
+        if probe_problem:
+            found.append(("probe", probe_problem))
+        elif len(records) - len(own) != 1:
             found.append(("desync", "the probe arrived twice or not at all"))
-        found += self._judge(case, outcome, own, partial, one.decode(), two.decode())
-        for category, detail in found:
-            self.findings.append((category, case, "bytewise" if bytewise else "whole", detail))
+        self.findings += [(category, case.name, mode, detail) for category, detail in found]
 
     @staticmethod
     def _fill(part, one, two, host):
@@ -152,10 +149,9 @@ class Run:
 
     @staticmethod
     def _judge_envelope(answer, case):
-        missing = [name for name in ("x-request-id",
-                                     "x-should-retry") if name not in answer.headers]
+        missing = {"x-request-id", "x-should-retry"} - answer.headers.keys()
         if missing:
-            return [("envelope", f"without {missing}")]
+            return [("envelope", f"without {sorted(missing)}")]
         if case.heads_only or not answer.body:
             return []
         try:
@@ -172,32 +168,32 @@ class Run:
             return "without a code"
 
 
+def runs_bytewise(case):
+    return not case.whole_only and sum(map(len, case.parts)) <= BYTEWISE_BYTES_MAX
+
+
 def run_all(run, chosen, alive, bytewise_max):
     started = time.monotonic()
     counts = collections.Counter()
-    for bytewise in (False, True):
+    for mode in ("whole", "bytewise"):
+        if mode == "bytewise":
+            chosen = [case for case in chosen if runs_bytewise(case)][:bytewise_max]
         for case in chosen:
-            if bytewise and (sum(map(len,
-                                     case.parts)) > BYTEWISE_BYTES_MAX or counts[
-                                         "bytewise"] >= bytewise_max):
-                continue
-            counts["bytewise" if bytewise else "whole"] += 1
-            run.case(case, bytewise)
+            counts[mode] += 1
+            run.case(case, mode)
             if not alive():
-                run.findings.append(("crash", case, "bytewise" if bytewise else "whole",
-                                     "the gate died"))
+                run.findings.append(("crash", case.name, mode, "the gate died"))
                 return counts, time.monotonic() - started
     return counts, time.monotonic() - started
 
 
 def report(run, counts, seconds, shown_max):
-    for category, case, mode, detail in run.findings[:shown_max]:
-        print(f"{category:12} {case.name} ({mode}): {detail}")
+    for category, name, mode, detail in run.findings[:shown_max]:
+        print(f"{category:12} {name} ({mode}): {detail}")
     by_category = collections.Counter(category for category, *_ in run.findings)
     sums = [f"{name} {count}" for name, count in sorted(by_category.items())]
-    print(
-        f"hostile: {counts['whole']} cases whole, {counts['bytewise']} bytewise, {seconds:.0f} s: "
-          + (", ".join(sums) or "nothing found"))
+    ran = f"{counts['whole']} cases whole, {counts['bytewise']} bytewise, {seconds:.0f} s"
+    print(f"hostile: {ran}: {', '.join(sums) or 'nothing found'}")
     return by_category
 
 
@@ -225,9 +221,11 @@ def main():
             parser.error(f"no case is called {options.only!r}")
         run = Run(gate.address, gate.key, recorder, provider_key)
         counts, seconds = run_all(run, chosen, gate.alive, options.bytewise_max)
+        for path in gate.files_with(gate.key, provider_key):
+            run.findings.append(("leak", "afterwards", "whole", f"a key stands in {path}"))
         found = report(run, counts, seconds, options.shown_max)
-        print(f"the gate's peak memory: {gate.resident_kib() // 1024} MiB" if gate.alive(
-            ) else "the gate died")
+        if gate.alive():
+            print(f"the gate's peak memory: {gate.resident_kib() // 1024} MiB")
         if options.log or not gate.alive():
             print(gate.log()[-4000:])
     return FOUND if found else 0
