@@ -31,29 +31,29 @@ Principal make_principal(const KeyInfo& key) {
 
 // --- Opening
 
-KeyRing::KeyRing(const Config& config, KeyStore& store, const Clock& clock, KeyMac mac)
-    : required_(config.required),
-      life_(config.life),
-      life_max_(config.life_max),
-      store_(store),
+KeyRing::KeyRing(KeyStore& store, const Clock& clock, KeyMac mac, bool has_pepper)
+    : store_(store),
       clock_(clock),
       mac_(std::move(mac)),
+      has_pepper_(has_pepper),
       published_(std::make_shared<const Snapshot>()) {}
 
 KeyRing::~KeyRing() = default;
 
 Result<std::unique_ptr<KeyRing>> KeyRing::open(const Config& config, KeyStore& store,
                                                const Clock& clock) {
-  if (config.life.count() <= 0 || config.life > config.life_max) {
-    return fail(Code::kInvalid, "the life of a key must be above zero and at most life_max");
-  }
-  Result<KeyMac> mac = KeyMac::make(config.pepper);
+  // An open gate checks nothing: any pepper will do, as long as nobody can make keys under it.
+  const bool has_pepper = config.required || !config.pepper.empty();
+  const Secret pepper = has_pepper ? config.pepper.clone() : Secret(random_base62(kPepperBytesMin));
+  Result<KeyMac> mac = KeyMac::make(pepper);
   if (!mac) return std::unexpected(mac.error());
   const Result<Mac> dummy = mac->compute("no key");
   if (!dummy) return std::unexpected(dummy.error());
 
-  std::unique_ptr<KeyRing> ring(new KeyRing(config, store, clock, std::move(*mac)));
+  std::unique_ptr<KeyRing> ring(new KeyRing(store, clock, std::move(*mac), has_pepper));
   ring->dummy_mac_ = *dummy;
+  const Result<void> taken = ring->take(config);
+  if (!taken) return std::unexpected(taken.error());
   const Result<bool> loaded = ring->refresh_if_changed();
   if (!loaded) return std::unexpected(loaded.error());
 
@@ -67,6 +67,17 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const Config& config, KeyStore& s
     log::warn("keys.other_pepper", {{"keys", static_cast<std::uint64_t>(foreign)}});
   }
   return ring;
+}
+
+Result<void> KeyRing::take(const Config& config) {
+  if (config.life.count() <= 0 || config.life > config.life_max) {
+    return fail(Code::kInvalid, "the life of a key must be above zero and at most life_max");
+  }
+  if (config.required && !has_pepper_) return fail(Code::kInvalid, "keys.pepper is not set");
+  life_ = config.life;
+  life_max_ = config.life_max;
+  required_ = config.required;
+  return {};
 }
 
 // --- Reading
@@ -107,6 +118,7 @@ Result<KeyInfo> KeyRing::show(std::string_view kid_or_name) const {
 // --- Changing
 
 Result<void> KeyRing::validate(const KeySpec& spec, std::string_view actor) const {
+  if (!has_pepper_) return fail(Code::kInvalid, "keys.pepper is not set");
   const Result<void> readable = check_spec(spec);
   if (!readable) return readable;
   if (!valid_label(actor)) return fail(Code::kInvalid, "not a valid actor");
@@ -114,10 +126,11 @@ Result<void> KeyRing::validate(const KeySpec& spec, std::string_view actor) cons
   if (snapshot->find(spec.name) != nullptr || is_public_kid(spec.name) || spec.name == kOpenKid) {
     return fail(Code::kInvalid, "this name could be mistaken for a kid");
   }
-  const std::chrono::milliseconds life = spec.life.value_or(life_);
-  if (life > life_max_) {
+  const std::chrono::milliseconds life = spec.life.value_or(life_.load());
+  const std::chrono::milliseconds life_max = life_max_;
+  if (life > life_max) {
     return fail(Code::kInvalid,
-                "the life of a key is at most " + format_duration(life_max_) + " (keys.life_max)");
+                "the life of a key is at most " + format_duration(life_max) + " (keys.life_max)");
   }
   if (spec.not_before && *spec.not_before >= clock_.now() + life) {
     return fail(Code::kInvalid, "the key would expire before it becomes valid");
@@ -144,7 +157,7 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
                       .created_at = now,
                       .created_by = std::string(actor),
                       .not_before = spec.not_before,
-                      .expires_at = now + spec.life.value_or(life_),
+                      .expires_at = now + spec.life.value_or(life_.load()),
                       .revoked_at = {},
                       .revoked_by = {},
                       .revoked_why = {},
@@ -222,9 +235,14 @@ Result<void> KeyRing::make_durable() {
   for (const auto& [kid, revocation] : todo) {
     Result<KeyRow> row = store_.revoke(revocation);
     if (!row && row.error().code != Code::kNotFound) {
-      if (result)
-        log::error("keys.revocation_not_durable", {{"kid", kid}, {"reason", row.error().what}});
+      if (!durable_complained_) {
+        log::error("keys.revocation_not_durable", {{"kid", kid},
+                                                   {"reason", row.error().what},
+                                                   {"effect", "the key is dead in this process"}});
+      }
+      durable_complained_ = true;
       result = std::unexpected(row.error());
+      if (row.error().code == Code::kUnavailable) return result;  // one wait is enough
       continue;  // stays in undurable_ and is tried again
     }
     {
@@ -236,6 +254,7 @@ Result<void> KeyRing::make_durable() {
     rows.push_back(std::move(*row));
     apply(std::move(rows), false);
   }
+  if (result) durable_complained_ = false;
   return result;
 }
 
@@ -258,18 +277,18 @@ Result<bool> KeyRing::refresh() {
 
   const Result<KeyStore::Mark> mark = store_.mark();
   if (!mark) {
-    heard(false);
+    heard(&mark.error());
     return std::unexpected(mark.error());
   }
   if (mark_ && *mark == *mark_) {
-    heard(true);
+    heard(nullptr);
     return false;
   }
   // The mark was read first: what changes from here on moves it again.
   const bool whole = !mark_ || mark->generation != mark_->generation;
   Result<std::vector<KeyRow>> rows = store_.load(whole ? 0 : loaded_version_);
   if (!rows) {
-    heard(false);
+    heard(&rows.error());
     return std::unexpected(rows.error());
   }
   if (whole) loaded_version_ = 0;
@@ -277,17 +296,19 @@ Result<bool> KeyRing::refresh() {
   const bool changed = whole || !rows->empty();
   if (changed) apply(std::move(*rows), whole);
   mark_ = *mark;
-  heard(true);
+  heard(nullptr);
   return changed;
 }
 
-void KeyRing::heard(bool answered) {
+void KeyRing::heard(const Error* silence) {
   const std::int64_t now_us = clock_.steady_us();
-  if (answered) {
+  if (silence == nullptr) {
     heard_us_ = now_us;
     if (stale_.exchange(false)) log::info("keys.store_answers_again");
   } else if (now_us - heard_us_ > kStalenessMaxUs && !stale_.exchange(true)) {
-    log::error("keys.store_silent", {{"silent_s", (now_us - heard_us_) / 1'000'000}});
+    log::error("keys.store_silent", {{"silent_s", (now_us - heard_us_) / 1'000'000},
+                                     {"reason", silence->what},
+                                     {"effect", "every key is refused with 503"}});
   }
 }
 

@@ -94,6 +94,10 @@ class KeyRing final : public Revocations {
   Result<std::vector<KeyInfo>> revoke(std::string_view kid_or_name, std::string_view actor,
                                       std::string_view why = {});
 
+  // A new configuration: required, life and life_max; keys that exist keep their end. The pepper
+  // stays.
+  Result<void> take(const Config& config);
+
   // Takes over what other processes changed; true if anything was. Call it every 250 ms.
   Result<bool> refresh_if_changed();
 
@@ -101,7 +105,7 @@ class KeyRing final : public Revocations {
   struct Entry;
   struct Snapshot;
 
-  KeyRing(const Config& config, KeyStore& store, const Clock& clock, KeyMac mac);
+  KeyRing(KeyStore& store, const Clock& clock, KeyMac mac, bool has_pepper);
 
   Result<void> validate(const KeySpec& spec, std::string_view actor) const;
   std::vector<KeyInfo> find(std::string_view kid_or_name) const;
@@ -113,13 +117,14 @@ class KeyRing final : public Revocations {
   // Hold store_mutex_.
   Result<bool> refresh();
   Result<void> make_durable();
-  void heard(bool answered);
+  void heard(const Error* silence);  // null: the store answered
 
-  const bool required_;
-  const std::chrono::milliseconds life_, life_max_;
+  std::atomic<bool> required_{true};
+  std::atomic<std::chrono::milliseconds> life_{}, life_max_{};
   KeyStore& store_;
   const Clock& clock_;
   const KeyMac mac_;
+  const bool has_pepper_;
   Mac dummy_mac_{};  // what an unknown kid is compared with
 
   Published<Snapshot> published_;
@@ -137,7 +142,7 @@ class KeyRing final : public Revocations {
   std::optional<KeyStore::Mark> mark_;
   std::uint64_t loaded_version_ = 0;
   std::int64_t heard_us_ = 0;  // steady: when the store last answered
-  bool clock_complained_ = false;
+  bool clock_complained_ = false, durable_complained_ = false;
 };
 
 class KeyRing::Reader {

@@ -175,6 +175,17 @@ TEST_F(KeyRingTest, AKeyOfAnotherProcessWorksAfterOnePoll) {
   EXPECT_EQ(check(*ring, key.text), KeyFault::kNone);
 }
 
+TEST_F(KeyRingTest, AnOlderRowThatArrivesLateChangesNothing) {
+  const auto ring = open();
+  ASSERT_TRUE(ring->create(spec("first"), "admin"));
+  const CreatedKey key = ring->create(spec("a"), "admin").value();
+  store_.row(key.info.kid).info.version = 1;  // before what the ring has seen
+  store_.row(key.info.kid).info.owner = "old";
+  store_.other([] {});
+  ASSERT_TRUE(ring->refresh_if_changed());
+  EXPECT_EQ(ring->show("a")->owner, "");
+}
+
 TEST_F(KeyRingTest, RevokingWorksInMemoryWhenTheStoreIsBrokenAndBecomesDurableLater) {
   const auto ring = open();
   const CreatedKey key = ring->create(spec("a"), "admin").value();
@@ -190,6 +201,9 @@ TEST_F(KeyRingTest, RevokingWorksInMemoryWhenTheStoreIsBrokenAndBecomesDurableLa
   EXPECT_EQ(check(*ring, key.text), KeyFault::kRevoked)
       << "a row from the store does not revive it";
   EXPECT_EQ(store_.row(key.info.kid).info.state, KeyState::kRevoked) << "made durable by the poll";
+  const int asked = store_.revocations_asked;
+  EXPECT_FALSE(ring->refresh_if_changed().value());
+  EXPECT_EQ(store_.revocations_asked, asked) << "what is durable is not asked for again";
 }
 
 TEST_F(KeyRingTest, RevokingByNameTakesAllKeysOfThatNameAndByKidOnlyOne) {
@@ -327,6 +341,36 @@ TEST_F(KeyRingTest, OpeningFailsWithTheRightReason) {
   EXPECT_EQ(KeyRing::open(wrong, store_, clock_).error().code, Code::kInvalid);
   store_.failing = true;
   EXPECT_EQ(KeyRing::open(config(), store_, clock_).error().code, Code::kUnavailable);
+}
+
+TEST_F(KeyRingTest, AnOpenGateNeedsNoPepperAndMakesNoKeys) {
+  Config without;
+  without.required = false;
+  const auto ring = KeyRing::open(without, store_, clock_).value();
+  EXPECT_EQ(ring->create(spec("a"), "admin").error().code, Code::kInvalid);
+  EXPECT_TRUE(ring->alive("open", kStart));
+  without.required = true;
+  EXPECT_EQ(ring->take(without).error().code, Code::kInvalid) << "it could not check a single key";
+  EXPECT_EQ(KeyRing::open(without, store_, clock_).error().code, Code::kInvalid);
+}
+
+TEST_F(KeyRingTest, ANewConfigurationRulesNewKeysAndClosesAnOpenGate) {
+  Config changed = config();
+  changed.required = false;
+  const auto ring = KeyRing::open(changed, store_, clock_).value();
+  EXPECT_TRUE(ring->alive("open", kStart));
+  changed.required = true;
+  changed.life = 1h;
+  changed.life_max = 2h;
+  ASSERT_TRUE(ring->take(changed));
+  EXPECT_FALSE(ring->alive("open", kStart)) << "streams of an open gate end when it closes";
+  EXPECT_EQ(ring->create(spec("a"), "admin")->info.expires_at, kStart + 1h);
+  KeySpec longer = spec("b");
+  longer.life = 3h;
+  EXPECT_EQ(ring->create(longer, "admin").error().code, Code::kInvalid);
+  changed.life = 3h;
+  EXPECT_EQ(ring->take(changed).error().code, Code::kInvalid);
+  EXPECT_EQ(ring->create(spec("c"), "admin")->info.expires_at, kStart + 1h) << "the old one stays";
 }
 
 TEST_F(KeyRingTest, AnotherPepperHonoursNothingAndSaysWhy) {

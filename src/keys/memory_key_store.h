@@ -17,10 +17,9 @@ class MemoryKeyStore final : public KeyStore {
  public:
   bool failing = false;    // answers kUnavailable to everything
   bool read_only = false;  // only to changes, like a full disk
-  int calls = 0;
+  int revocations_asked = 0;
 
   Result<Mark> mark() override {
-    ++calls;
     if (failing) return down();
     return mark_;
   }
@@ -45,6 +44,7 @@ class MemoryKeyStore final : public KeyStore {
     return stored.info.version = ++version_;
   }
   Result<KeyRow> revoke(const Revocation& revocation) override {
+    ++revocations_asked;
     if (failing || read_only) return down();
     const auto at = rows_.find(revocation.kid);
     if (at == rows_.end()) return fail(Code::kNotFound, "no such kid");
