@@ -56,6 +56,7 @@ struct Usage {  // as the provider told it
   std::optional<std::string> model;         // the answer's model name
   std::optional<std::string> service_tier;  // of the answer
   std::optional<double> seconds;            // transcriptions billed by duration
+  std::optional<std::int64_t> characters;   // speech: of the request, since no answer tells
   bool estimated = false;
 };
 

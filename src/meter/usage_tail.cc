@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meter/usage_tail.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace sallyport::meter {
+namespace {
+
+constexpr std::array<std::string_view, 3> kWanted{"usage", "model", "service_tier"};
+constexpr std::size_t kKeyBytesMax = 32;
+
+bool blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+}  // namespace
+
+std::string_view UsageTail::value(std::string_view name) const {
+  const auto found = values_.find(name);
+  return found == values_.end() ? std::string_view() : std::string_view(found->second);
+}
+
+void UsageTail::feed(std::string_view bytes) {
+  while (!bytes.empty() && in_ != In::kDone) {
+    if (in_string_ && in_ == In::kValue) {
+      pass_string(bytes);
+      continue;
+    }
+    step(bytes.front());
+    bytes.remove_prefix(1);
+  }
+}
+
+// Inside a string value: jump to the next quote or backslash.
+void UsageTail::pass_string(std::string_view& bytes) {
+  std::size_t length = 0;
+  if (escaped_) {
+    escaped_ = false;
+    length = 1;
+  } else {
+    const void* const quote = std::memchr(bytes.data(), '"', bytes.size());
+    length = quote == nullptr
+                 ? bytes.size()
+                 : static_cast<std::size_t>(static_cast<const char*>(quote) - bytes.data());
+    const void* const slash = std::memchr(bytes.data(), '\\', length);
+    if (slash != nullptr) {
+      length = static_cast<std::size_t>(static_cast<const char*>(slash) - bytes.data()) + 1;
+      escaped_ = true;
+    } else if (quote != nullptr) {
+      ++length;
+      in_string_ = false;
+    }
+  }
+  if (capturing_) text_.append(bytes.substr(0, length));
+  bytes.remove_prefix(length);
+  if (text_.size() > kValueBytesMax) capturing_ = false;
+  if (!in_string_ && depth_ == 0) end_value();
+}
+
+void UsageTail::step(char c) {
+  switch (in_) {
+    case In::kStart:
+      if (c == '{') {
+        in_ = In::kKey;
+      } else if (!blank(c)) {
+        in_ = In::kDone;
+      }
+      return;
+    case In::kKey:
+      if (c == '"') {
+        key_.clear();
+        in_ = In::kKeyText;
+      } else if (!blank(c) && c != ',') {
+        in_ = In::kDone;
+      }
+      return;
+    case In::kKeyText:
+      if (c == '"' && !escaped_) {
+        in_ = In::kColon;
+      } else {
+        escaped_ = c == '\\' && !escaped_;
+        if (key_.size() < kKeyBytesMax) key_.push_back(c);
+      }
+      return;
+    case In::kColon:
+      if (c == ':') {
+        in_ = In::kAfter;
+      } else if (!blank(c)) {
+        in_ = In::kDone;
+      }
+      return;
+    case In::kAfter:
+      if (!blank(c)) begin_value(c);
+      return;
+    case In::kValue:
+      break;
+    case In::kDone:
+      return;
+  }
+  // Inside a value that is not a string at this place.
+  const bool closes = c == '}' || c == ']';
+  if (depth_ == 0 && (c == ',' || closes)) {  // the end of a number or a word
+    end_value();
+    in_ = closes ? In::kDone : In::kKey;
+    return;
+  }
+  if (capturing_) text_.push_back(c);
+  if (c == '"') in_string_ = true;
+  if (c == '{' || c == '[') ++depth_;
+  if (closes && --depth_ == 0) end_value();
+}
+
+void UsageTail::begin_value(char c) {
+  capturing_ = std::find(kWanted.begin(), kWanted.end(), key_) != kWanted.end();
+  text_.clear();
+  if (capturing_) text_.push_back(c);
+  escaped_ = false;
+  in_string_ = c == '"';
+  depth_ = c == '{' || c == '[' ? 1 : 0;
+  in_ = In::kValue;
+}
+
+void UsageTail::end_value() {
+  if (capturing_) values_[key_] = std::exchange(text_, {});
+  capturing_ = false;
+  in_ = In::kKey;
+}
+
+}  // namespace sallyport::meter

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Picks a few top-level members out of a JSON answer of any size while it passes, without keeping
+// it: usage stands at the end of megabytes of embeddings. Trusts nothing: on text that is not JSON
+// it finds nothing.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace sallyport::meter {
+
+class UsageTail {
+ public:
+  static constexpr std::size_t kValueBytesMax = 16 * 1024;  // a longer value is not kept
+
+  void feed(std::string_view bytes);
+  // Raw JSON of a captured member ("usage", "model", "service_tier"); empty if it has not ended
+  // yet.
+  std::string_view value(std::string_view name) const;
+
+ private:
+  enum class In { kStart, kKey, kKeyText, kColon, kValue, kAfter, kDone };
+  void step(char c);
+  void begin_value(char c);
+  void end_value();
+  void pass_string(std::string_view& bytes);
+
+  In in_ = In::kStart;
+  std::size_t depth_ = 0;  // of the value being passed, below the top
+  bool in_string_ = false;
+  bool escaped_ = false;
+  bool capturing_ = false;
+  std::string key_;
+  std::string text_;
+  std::map<std::string, std::string, std::less<>> values_;
+};
+
+}  // namespace sallyport::meter
