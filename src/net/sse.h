@@ -35,8 +35,10 @@ class SseSplitter {
   std::string held_;
   std::string_view fresh_;
   std::string joined_;
-  std::size_t scanned_ = 0;
-  bool oversize_ = false;
+  std::size_t scanned_ = 0;   // where the line being read begins
+  std::size_t searched_ = 0;  // up to where it was searched for its end
+  bool oversize_ = false;     // inside an event that is given out in pieces
+  bool mid_line_ = false;     // the last piece ended inside a line
   std::size_t given_ = 0;
 };
 

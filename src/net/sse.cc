@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/sse.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sallyport::net {
+namespace {
+
+constexpr std::size_t kNone = std::string_view::npos;
+
+// The end of the line that begins at `from`: where its terminator stands and where the next line
+// begins. A CR at the very end may be half of a CR LF: not an end yet.
+struct LineEnd {
+  std::size_t at = kNone;
+  std::size_t next = 0;
+};
+
+LineEnd line_end(std::string_view text, std::size_t from) {
+  const char* const begin = text.data() + from;
+  const std::size_t size = text.size() - from;
+  const auto* lf = static_cast<const char*>(std::memchr(begin, '\n', size));
+  const std::size_t until = lf == nullptr ? size : static_cast<std::size_t>(lf - begin);
+  const auto* cr = static_cast<const char*>(std::memchr(begin, '\r', until));
+  if (cr == nullptr) {
+    if (lf == nullptr) return {};
+    const std::size_t at = from + until;
+    return {at, at + 1};
+  }
+  const auto at = static_cast<std::size_t>(cr - text.data());
+  if (at + 1 == text.size()) return {};
+  return {at, text[at + 1] == '\n' ? at + 2 : at + 1};
+}
+
+std::string_view without_mark(std::string_view line) {
+  return line.starts_with("\xef\xbb\xbf") ? line.substr(3) : line;
+}
+
+// "name: value" -> value, one blank after the colon taken away; nothing if the line is another
+// field's.
+bool field_value(std::string_view line, std::string_view name, std::string_view& value) {
+  if (!line.starts_with(name)) return false;
+  line.remove_prefix(name.size());
+  if (line.empty()) {
+    value = {};
+    return true;
+  }
+  if (line.front() != ':') return false;
+  line.remove_prefix(1);
+  if (line.starts_with(' ')) line.remove_prefix(1);
+  value = line;
+  return true;
+}
+
+// The fields of one whole event. `joined` takes the data where it stands on several lines.
+void read_fields(SseEvent& event, std::string& joined) {
+  std::size_t at = 0;
+  std::size_t data_lines = 0;
+  while (at < event.raw.size()) {
+    LineEnd end = line_end(event.raw, at);
+    if (end.at == kNone) end = {event.raw.size() - 1, event.raw.size()};  // a final CR
+    const std::string_view line = without_mark(event.raw.substr(at, end.at - at));
+    at = end.next;
+    std::string_view value;
+    if (field_value(line, "event", value)) {
+      event.type = value;
+    } else if (field_value(line, "data", value)) {
+      if (data_lines == 1) joined.assign(event.data);
+      if (data_lines > 0) joined.append("\n").append(value);
+      event.data = data_lines == 0 ? value : std::string_view(joined);
+      ++data_lines;
+    }
+  }
+}
+
+}  // namespace
+
+SseSplitter::SseSplitter(std::size_t event_bytes_max) : event_bytes_max_(event_bytes_max) {}
+
+void SseSplitter::feed(std::string_view bytes) {
+  if (held_.empty()) {
+    fresh_ = bytes;
+  } else {
+    held_.append(bytes);
+    fresh_ = held_;
+  }
+  given_ = 0;
+}
+
+bool SseSplitter::next(SseEvent& event) {
+  event = SseEvent();
+  const std::string_view here = fresh_.substr(given_);
+  while (scanned_ < here.size()) {
+    const LineEnd end = line_end(here, std::max(scanned_, searched_));
+    if (end.at == kNone) {
+      searched_ = here.size() - (here.ends_with('\r') ? 1 : 0);  // each byte is searched once
+      break;
+    }
+    // Only a piece of a larger event may begin in the middle of a line.
+    const bool blank = end.at == scanned_ && !(oversize_ && mid_line_);
+    mid_line_ = false;
+    scanned_ = end.next;
+    if (!blank) continue;
+    event.raw = here.substr(0, end.next);
+    event.partial = oversize_;
+    if (!oversize_) read_fields(event, joined_);
+    given_ += end.next;
+    scanned_ = searched_ = 0;
+    oversize_ = false;
+    return true;
+  }
+  // Too long to hold: given out as it comes, but for a final CR that may be half of a line end.
+  const std::size_t whole = here.size() - (here.ends_with('\r') ? 1 : 0);
+  if (whole > 0 && (oversize_ || here.size() > event_bytes_max_)) {
+    event.raw = here.substr(0, whole);
+    event.partial = true;
+    mid_line_ = scanned_ < whole;
+    oversize_ = true;
+    given_ += whole;
+    scanned_ = searched_ = 0;
+    return true;
+  }
+  if (held_.empty()) {
+    held_.assign(here);
+  } else {
+    held_.erase(0, given_);
+  }
+  if (held_.empty()) std::string().swap(held_);
+  std::string().swap(joined_);
+  fresh_ = held_;
+  given_ = 0;
+  return false;
+}
+
+std::string_view SseSplitter::unfinished() const {
+  return oversize_ && held_.empty() ? std::string_view("oversize") : std::string_view(held_);
+}
+
+}  // namespace sallyport::net
