@@ -166,6 +166,7 @@ TEST(Chunked, WellFormedBodies) {
       {"line ends inside data", "4\r\n\r\n\r\n\r\n0\r\n\r\n", "\r\n\r\n", 0},
       {"extension", "5;a;b=c;d=\"e\\\"f;\"\r\nhello\r\n0;x\r\n\r\n", "hello", 0},
       {"trailers are dropped", "0\r\nX-A: b\r\nX-C:\r\n\r\n", "", 0},
+      {"a long trailer name", "0\r\nX-Trailer-Of-More-Than-Thirty-Two-Bytes: b\r\n\r\n", "", 0},
       {"the next message is left", "0\r\n\r\nGET /", "", 5},
   };
   for (const auto& c : cases) {

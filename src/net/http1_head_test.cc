@@ -86,6 +86,11 @@ TEST(RequestHead, AcceptsWhatTheGrammarAllows) {
       {"the coding in any case", with_field("tRANSFER-eNCODING: ChunKed"), "ok"},
       {"HTTP/1.0 with a length", "POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\n", "ok"},
       {"HTTP/1.0 without Host", "GET / HTTP/1.0\r\n\r\n", "ok"},
+      {"a long name", with_field(std::string(40, 'X') + ": b"), "ok"},
+      {"expectation with a chunked body",
+       with_field("Transfer-Encoding: chunked\r\nExpect: 100-continue"), "ok"},
+      {"expectation in HTTP/1.0",
+       "POST / HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n", "ok"},
       {"expectation with a body", with_field("Content-Length: 3\r\nExpect: 100-Continue"), "ok"},
       {"a cookie twice", with_field("Cookie: a=b\r\nCookie: c=d"), "ok"},
       {"look-alikes are other fields", with_field("Transfer_Encoding: x\r\nContent_Length: y"),
@@ -210,6 +215,8 @@ TEST(RequestHead, RefusesRequestLines) {
       {"HTTP/1", "GET / HTTP/1" + end, "400 version_invalid"},
       {"HTTP/1.", "GET / HTTP/1." + end, "400 version_invalid"},
       {"HTTP/1,1", "GET / HTTP/1,1" + end, "400 version_invalid"},
+      {"a letter for the major", "GET / HTTP/x.1" + end, "400 version_invalid"},
+      {"a letter for the minor", "GET / HTTP/1.x" + end, "400 version_invalid"},
       {"HTTP/1.2", "GET / HTTP/1.2" + end, "505 version_unsupported"},
       {"HTTP/0.9 in words", "GET / HTTP/0.9" + end, "505 version_unsupported"},
       {"HTTP/2.0", "GET / HTTP/2.0" + end, "505 version_unsupported"},
@@ -251,6 +258,10 @@ TEST(RequestHead, RefusesFieldLines) {
       {"expectation of a GET",
        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
        "417 expect_unsupported"},
+      {"expectation of a HEAD",
+       "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
+       "417 expect_unsupported"},
+      {"a bad member first", with_field("Connection: a b, close"), "400 connection_invalid"},
       {"Connection is no list of tokens", with_field("Connection: a b"), "400 connection_invalid"},
   });
 }
@@ -356,6 +367,30 @@ TEST(RequestHead, RefusesSizesAtTheirLimit) {
   EXPECT_EQ(outcome(head(kHeadBytesMax)), "ok");
   EXPECT_EQ(outcome(head(kHeadBytesMax + 1)), "431 head_too_large");
   EXPECT_EQ(outcome(start + std::string(kHeadBytesMax, ' ')), "431 head_too_large");
+}
+
+// What the scanner would never hand over is refused all the same.
+TEST(RequestHead, TrustsNothingOfTheScanner) {
+  const std::string line = "GET / HTTP/1.1\r\n";
+  const Case cases[] = {
+      {"nothing", "", "request_line_invalid"},
+      {"no line end", "GET / HTTP/1.1", "request_line_invalid"},
+      {"one word", "GET\r\n\r\n", "request_line_invalid"},
+      {"no end of the head", line, "field_without_colon"},
+      {"a name without an end", line + "X-A", "field_without_colon"},
+      {"a value without an end", line + "X-A: b", "field_value_invalid"},
+      {"a control character in a value", line + "X-A: b\x01\r\n\r\n", "field_value_invalid"},
+      {"CR at the very end", line + "X-A: b\r", "bare_cr"},
+      {"CR without LF", line + "X-A: b\rc\r\n\r\n", "bare_cr"},
+      {"half an empty line", line + "X-A: b\r\n\r", "bare_cr"},
+      {"bytes behind the empty line", line + "X-A: b\r\n\r\nX", "bare_cr"},
+  };
+  for (const Case& c : cases) {
+    RequestHead head;
+    const auto error = parse_request_head(c.bytes, head);
+    ASSERT_TRUE(error) << c.why;
+    EXPECT_STREQ(error->reason, c.expected) << c.why;
+  }
 }
 
 // A buffer of exactly the limit must not wait for a byte that has no room.

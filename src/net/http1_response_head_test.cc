@@ -85,6 +85,10 @@ TEST(ResponseHead, OneRowAClass) {
       {"four digits", "HTTP/1.1 2000 OK\r\n\r\n", "status_line_invalid"},
       {"below 100", "HTTP/1.1 099 OK\r\n\r\n", "status_line_invalid"},
       {"above 599", "HTTP/1.1 600 OK\r\n\r\n", "status_line_invalid"},
+      {"too short", "HTTP/1.1 20\r\n\r\n", "status_line_invalid"},
+      {"no blank behind the version", "HTTP/1.1-200 OK\r\n\r\n", "status_line_invalid"},
+      {"a letter among the digits", "HTTP/1.1 2x0 OK\r\n\r\n", "status_line_invalid"},
+      {"Connection is no list", "HTTP/1.1 200 OK\r\nConnection: a b\r\n\r\n", "connection_invalid"},
       {"a sign", "HTTP/1.1 +20 OK\r\n\r\n", "status_line_invalid"},
       {"two blanks", "HTTP/1.1  200 OK\r\n\r\n", "status_line_invalid"},
       {"a tab", "HTTP/1.1 200\tOK\r\n\r\n", "status_line_invalid"},
@@ -119,6 +123,15 @@ TEST(ResponseHead, ThousandsOfFieldsAreRefused) {
   for (std::size_t i = 0; i <= kHeadersMax; ++i) bytes += "X: y\r\n";
   ResponseHead head;
   EXPECT_EQ(outcome(bytes + "\r\n", head), "fields_too_many");
+}
+
+TEST(ResponseHead, TrustsNothingOfTheScanner) {
+  ResponseHead head;
+  EXPECT_STREQ(parse_response_head("HTTP/1.1 200 OK", head)->reason, "status_line_invalid");
+  EXPECT_STREQ(parse_response_head("HTTP/1.1 200 O\x01K\r\n\r\n", head)->reason,
+               "status_line_invalid");
+  EXPECT_STREQ(parse_response_head("HTTP/1.1 200 OK\r\nX: y\r\n", head)->reason,
+               "field_without_colon");
 }
 
 TEST(ReasonPhrase, EveryStatusHasOne) {

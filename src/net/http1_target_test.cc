@@ -103,6 +103,12 @@ TEST(Target, QueriesAreVisibleAndWellEscaped) {
   for (const Refused& c : cases) EXPECT_EQ(outcome(c.target), c.reason) << c.target;
 }
 
+TEST(Target, PartsAreCheckedOnTheirOwnToo) {
+  EXPECT_STREQ(check_query("a#b")->reason, "target_fragment");
+  EXPECT_STREQ(check_path("v1")->reason, "target_form_invalid");
+  EXPECT_FALSE(is_authority("[" + std::string(60, '1') + "]"));
+}
+
 TEST(Target, OtherForms) {
   const Refused cases[] = {
       {"", "target_form_invalid"},

@@ -116,7 +116,8 @@ def raw_json(b):
         "DEL": b'["\x7f"]', "noncharacter": b'["\xef\xbf\xbf"]', "U+2028": b'["\xe2\x80\xa8"]',
         "emoji": b'["\xf0\x9f\x98\x80"]', "empty key": b'{"":0}', "blanks": b' [] \r\n\t',
         "long": b'["' + b"x" * 200 + b'"]', "escaped key": b'{"a\\u0000b":1}',
-        "non-ASCII": '["日本語 é ü"]'.encode(), "number": b"123", "string": b'"asd"', "true": b"true",
+        "non-ASCII": '["日本語 é ü"]'.encode(), "number": b"123", "string": b'"asd"',
+        "true": b"true",
         "comment in a string": b'["a/*b*/c//d"]', "nested escapes": b'["\\\\u0061"]',
     }
     for name, value in good_values.items():

@@ -192,13 +192,13 @@ def deadlines(b):
     """Our side stays open and says nothing more: the gate must end it (its limits here: 4 s)."""
     message = b.post()
     late = (400, 408)
+    waiting = b.head(b"Content-Length: 5\r\nExpect: 100-continue\r\n")
     b.refuse("silent in the head", message[:40], late, whole_only=True)
-    b.refuse("silent in the last CRLF of the head", b.get(b"/v1/models")[:-1], late, whole_only=True)
+    b.refuse("silent in the last CRLF", b.get(b"/v1/models")[:-1], late, whole_only=True)
     b.refuse("silent in the body", message[:-5], late, whole_only=True)
     b.refuse("silent in a chunk", b.chunked(b.chunk()[:-6]), late, whole_only=True)
     b.refuse("silent before the last chunk", b.chunked(b.chunk()), late, whole_only=True)
-    b.refuse("silent behind an interim answer",
-             [b.head(b"Content-Length: 5\r\nExpect: 100-continue\r\n"), b"{"], late, whole_only=True)
+    b.refuse("silent behind an interim answer", [waiting, b"{"], late, whole_only=True)
 
 
 SECTIONS = (request_line, fields, sizes, truncation, deadlines, other_protocols)
