@@ -20,14 +20,14 @@ enum Accepts : unsigned {
 // Where the billable quantity of an answer is read.
 enum class Metering {
   kNone,
-  kChat,           // body `usage`; stream: last chunk, if stream_options.include_usage
-  kResponses,      // body `usage`; stream: response.completed, .incomplete, .failed
-  kEmbeddings,     // body `usage`
-  kImages,         // body `usage` for image models; stream: image_generation.completed,
-                   // image_edit.completed
-  kSpeech,         // stream: speech.audio.done; binary answers tell nothing
-  kTranscription,  // `usage` in tokens or seconds; stream: transcript.text.done
-  kObject,         // `usage` on an object that is read later (batches, runs)
+  kChat,        // body `usage`; stream: last chunk, if stream_options.include_usage
+  kResponses,   // body `usage`; stream: response.completed, .incomplete, .failed
+  kEmbeddings,  // body `usage`
+  kImages,      // body `usage` for image models; stream: image_generation.completed,
+                // image_edit.completed
+  kSpeech,      // stream: speech.audio.done; binary answers tell nothing
+  kTranscript,  // `usage` in tokens or seconds; stream: transcript.text.done
+  kObject,      // `usage` on an object that is read later (batches, runs)
 };
 
 // Where the model is named, for the rules about models.

@@ -35,7 +35,7 @@ const Row kRows[] = {
     {"POST", "/v1/completions", "completions", true, kChat, kBody},
     {"POST", "/v1/embeddings", "embeddings", false, kEmbeddings, kBody},
     {"POST", "/v1/images/edits", "images", true, kImages, kBody},
-    {"POST", "/v1/audio/transcriptions", "audio", true, kTranscription, kBody},
+    {"POST", "/v1/audio/transcriptions", "audio", true, kTranscript, kBody},
     {"POST", "/v1/realtime/client_secrets", "realtime-mint", false, kNone, kIndirect},
     {"POST", "/v1/realtime/calls/call_1/hangup", "realtime-calls", false, kNone, kNowhere},
     {"POST", "/v1/batches", "batches", false, kNone, kIndirect},
