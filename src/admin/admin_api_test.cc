@@ -281,8 +281,9 @@ TEST_F(AdminApiTest, NamesThatAreServed) {
 }
 
 TEST_F(AdminApiTest, AKeyIsCreatedShownOnceListedAndRevoked) {
-  const Answer made = tcp(with_token(create(
-      R"({"name":"user_42_readonly","life":"2h","endpoints":["GET /v1/models"],"owner":"support"})")));
+  const Answer made =
+      tcp(with_token(create(R"({"name":"user_42_readonly","life":"2h",)"
+                            R"("endpoints":["GET /v1/models"],"owner":"support"})")));
   ASSERT_EQ(made.status, 201) << made.body;
   const std::string key = made.text("key");
   EXPECT_EQ(key.size(), keys::kKeyBytes);

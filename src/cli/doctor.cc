@@ -59,7 +59,8 @@ void examine_store(const config::Config& config, Diagnoses& found) {
   }
   const auto store = store::SqliteKeys::open(config.store);
   if (!store) {
-    return bad(found, "store", path + ": " + store.error().what, "see docs/operations.md, store");
+    return bad(found, "store", path + ": " + store.error().what,
+               "check the file's owner and mode, or restore it from a backup");
   }
   const auto rows = (*store)->load(0);
   if (!rows)

@@ -15,7 +15,7 @@ constexpr std::int64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
 // Listener, upstream and config fields: `&p.config->http.threads` as a Slot.
 #define AT(expression) [](Place& p) -> Slot { return &p.expression; }
 
-std::vector<Field> http_fields() {
+std::vector<Field> listener_fields() {
   using enum Type;
   constexpr Reload kRestart = Reload::kRestart;
   return {
@@ -53,6 +53,13 @@ std::vector<Field> http_fields() {
       {"http.listeners[].client_certificate_required", kBool,
        AT(listener->client_certificate_required),
        "Refuse clients without a certificate of client_ca.", 0, 0, kRestart},
+  };
+}
+
+std::vector<Field> http_fields() {
+  using enum Type;
+  constexpr Reload kRestart = Reload::kRestart;
+  return {
       {"http.threads", kInteger, AT(config->http.threads),
        "Threads that serve requests; 0 means one per core.", 0, 256, kRestart},
       {"http.head_bytes_max", kSize, AT(config->http.head_bytes_max),
@@ -103,7 +110,7 @@ std::vector<Field> http_fields() {
   };
 }
 
-std::vector<Field> house_fields() {
+std::vector<Field> rule_fields() {
   using enum Type;
   constexpr Reload kLive = Reload::kLive, kRestart = Reload::kRestart;
   return {
@@ -141,6 +148,13 @@ std::vector<Field> house_fields() {
        kLive,
        {"builtin"},
        "file:/etc/sallyport/prices.json"},
+  };
+}
+
+std::vector<Field> record_fields() {
+  using enum Type;
+  constexpr Reload kLive = Reload::kLive, kRestart = Reload::kRestart;
+  return {
       {"audit.enabled", kBool, AT(config->audit.enabled),
        "Record every request; false is for measurements only, and doctor says so.", 0, 0, kRestart},
       {"audit.path", kPath, AT(config->audit.path),
@@ -167,6 +181,13 @@ std::vector<Field> house_fields() {
       {"audit.queue_records_max", kInteger, AT(config->audit.queue_records_max),
        "Records that may wait for the disk; beyond it requests are refused, records never dropped.",
        64, 16'777'216, kRestart},
+  };
+}
+
+std::vector<Field> house_fields() {
+  using enum Type;
+  constexpr Reload kRestart = Reload::kRestart;
+  return {
       {"store.type",
        kWord,
        AT(config->store.type),
@@ -288,6 +309,12 @@ std::vector<Field> upstream_fields() {
        kLive,
        {},
        "[llama-3*]"},
+  };
+}
+
+std::vector<Field> upstream_call_fields() {
+  using enum Type;
+  return {
       {"upstream[].timeouts.connect", kDuration, AT(upstream->connect_ms),
        "For a TCP and TLS connection to stand.", 50, kMinute},
       {"upstream[].timeouts.first_byte", kDuration, AT(upstream->first_byte_ms),
@@ -352,9 +379,11 @@ std::string show_value(const Field& field, const T& v) {
 
 std::span<const Field> fields() {
   static const std::vector<Field> table = [] {
-    std::vector<Field> all = http_fields();
-    for (Field& field : house_fields()) all.push_back(std::move(field));
-    for (Field& field : upstream_fields()) all.push_back(std::move(field));
+    std::vector<Field> all;
+    for (auto* part : {listener_fields, http_fields, rule_fields, record_fields, house_fields,
+                       upstream_fields, upstream_call_fields}) {
+      for (Field& field : part()) all.push_back(std::move(field));
+    }
     return all;
   }();
   return table;
