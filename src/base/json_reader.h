@@ -20,15 +20,14 @@ namespace sallyport {
 
 struct JsonLimits {
   std::size_t depth_max = 64;
-  std::size_t keys_max = 10'000;         // in one object
-  std::size_t number_bytes_max = 1'024;  // digits of one number
+  std::size_t keys_max = 10'000;  // in one object
 };
 
 // Nothing when `text` is exactly one RFC 8259 object in UTF-8 without a byte order mark, without
 // lone surrogates, within the limits, and no object in it has the same key twice (after escapes);
 // at the top level two keys that differ only in ASCII case count as the same. Otherwise kInvalid
 // with a reason that quotes nothing from the text: "not_json", "not_object", "duplicate_key",
-// "too_deep", "too_wide", "number_too_long", "not_utf8", "lone_surrogate", "empty_body". Linear
+// "too_deep", "too_wide", "not_utf8", "lone_surrogate", "empty_body". Linear
 // time; a parser per thread is reused for texts up to 1 MiB, larger ones use their own and give it
 // back.
 Result<void> check_json(std::string_view text, const JsonLimits& limits = {});

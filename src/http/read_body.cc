@@ -68,7 +68,7 @@ Refusal not_json(const Error& why) {
   if (why.what == "duplicate_key") {
     return bad("duplicate_json_key", "The request body has the same JSON key twice in one object.");
   }
-  if (why.what == "too_deep" || why.what == "too_wide" || why.what == "number_too_long") {
+  if (why.what == "too_deep" || why.what == "too_wide") {
     return bad("json_too_complex", "The request body is nested too deeply or has too many keys.");
   }
   return bad("invalid_json", "The request body is not a JSON object in UTF-8.");
