@@ -117,6 +117,7 @@ Task<Result<ServerConnection::Facts>> ServerConnection::read_head() {
   for (const Header& field : head.fields()) {
     facts.request.headers.emplace_back(lower_ascii(field.name), field.value);
   }
+  facts.head_method = head.method == "HEAD";
   facts.content_length = head.content_length;
   facts.chunked = head.chunked;
   facts.keep_alive = head.keep_alive;
@@ -182,7 +183,7 @@ Task<Result<void>> ServerConnection::read_body(Facts& facts) {
 
 Task<bool> ServerConnection::answer(const Facts& facts, ServerResponse response) {
   const bool close = response.close || !facts.keep_alive || *stopping_;
-  const bool head_only = facts.request.method == "HEAD" || !may_have_body(response.status);
+  const bool head_only = facts.head_method || !may_have_body(response.status);
   const bool chunked = response.stream && facts.minor >= 1;
   const bool until_close = response.stream && !chunked;
 

@@ -30,7 +30,8 @@ class ServerConnection {
  private:
   // What is needed of a request's head when its bytes are gone.
   struct Facts {
-    ServerRequest request;
+    ServerRequest request;  // until the handler takes it
+    bool head_method = false;
     std::optional<std::uint64_t> content_length;
     bool chunked = false;
     bool keep_alive = false;
