@@ -7,7 +7,7 @@
 namespace sallyport::audit {
 
 struct Config {
-  bool enabled = true;               // false: no record, for measurements only; doctor says so
+  bool enabled = true;  // false: no record, for measurements only; doctor says so
   std::string path = "/var/lib/sallyport/journal";
   bool refuse_on_write_failure = true;      // false: pass_unrecorded, counted and alarmed
   bool outcome_synced = false;              // true: an answer's last byte waits for the fsync

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "audit/journal.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "audit/segment.h"
+#include "base/json_writer.h"
+#include "base/log.h"
+
+namespace sallyport::audit {
+namespace {
+
+constexpr std::size_t kSegmentBytesMin = 64u << 10;
+
+// The outcome of a request whose own outcome never reached the log: what was known of it stays.
+Event aborted(Event event, UtcTime now) {
+  event.kind = Kind::kRequest;
+  event.timestamp_utc = now;
+  event.status.reset();
+  event.error = "aborted";
+  event.time_raised_ms.reset();
+  return event;
+}
+
+std::size_t segment_bytes_of(const Config& config) {
+  return std::clamp(config.segment_bytes, kSegmentBytesMin, kSegmentBytesMax / 2);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Journal>> Journal::open(const Config& config, const Clock& clock,
+                                               FileSystem& files, Limits limits) {
+  const Result<void> made = files.make_directory(segment_directory(config.path));
+  if (!made) return std::unexpected(made.error());
+  Result<std::unique_ptr<FileSystem::Lock>> lock = files.lock(config.path + "/lock");
+  if (!lock) return std::unexpected(std::move(lock.error()));
+  Result<Recovered> found = recover(files, config.path);
+  if (!found) return std::unexpected(std::move(found.error()));
+  if (found->cut_bytes > 0) {
+    log::warn("journal.tail_cut", {{"bytes", static_cast<std::uint64_t>(found->cut_bytes)},
+                                   {"next_seq", found->state.written_seq + 1}});
+  }
+  std::unique_ptr<Journal> journal(
+      new Journal(config, clock, files, limits, std::move(*lock), std::move(found->state)));
+  journal->begin();
+  return journal;
+}
+
+Journal::Journal(const Config& config, const Clock& clock, FileSystem& files, Limits limits,
+                 std::unique_ptr<FileSystem::Lock> lock, LogState state)
+    : config_(config),
+      clock_(clock),
+      limits_(limits),
+      lock_(std::move(lock)),
+      log_(files, config.path, {segment_bytes_of(config), limits.allocate_bytes}, std::move(state)),
+      backoff_(limits.backoff_first) {}
+
+Journal::~Journal() { stop(); }
+
+void Journal::begin() {
+  accepting_ = !config_.refuse_on_write_failure;
+  if (try_recover()) {
+    Taken nothing;
+    settle(nothing);
+  }
+  thread_ = std::thread(&Journal::run, this);
+}
+
+void Journal::record(Event event, Durability until, Done done) {
+  {
+    std::unique_lock lock(mutex_);
+    if (!failed_ && !stopping_ && queue_.size() < config_.queue_records_max) {
+      queue_.push_back({std::move(event), until, std::move(done), false});
+      counters_.queue_depth.store(queue_.size(), std::memory_order_relaxed);
+      const bool wake = std::exchange(asleep_, false);
+      lock.unlock();
+      if (wake) wake_.notify_one();
+      return;
+    }
+  }
+  refuse(std::move(event), std::move(done));
+}
+
+bool Journal::accepting() const { return accepting_.load(std::memory_order_acquire); }
+
+// Answers a record that will not be written, and remembers that it was not.
+void Journal::refuse(Event event, Done done) {
+  const bool pass = !config_.refuse_on_write_failure;
+  {
+    const std::lock_guard lock(mutex_);
+    const UtcTime now = clock_.now();
+    if (gap_.records++ == 0) gap_.first = now;
+    gap_.last = now;
+    if (event.kind == Kind::kRequest && lost_outcomes_.size() < limits_.lost_outcomes_max) {
+      lost_outcomes_.push_back(std::move(event));
+    }
+  }
+  counters_.gap_records.fetch_add(1, std::memory_order_relaxed);
+  (pass ? counters_.unrecorded : counters_.refused).fetch_add(1, std::memory_order_relaxed);
+  if (!done) return;
+  if (pass) {
+    done(std::uint64_t{0});
+  } else {
+    done(fail(Code::kUnavailable, "the journal does not accept records"));
+  }
+}
+
+void Journal::run() {
+  Taken taken;
+  while (true) {
+    take(taken);
+    if (!log_.healthy() && Steady::now() >= retry_at_) try_recover();
+    commit(taken.records);
+    settle(taken);
+    if (log_.healthy() && log_.owes_sync() && Steady::now() >= sync_due_) sync();
+    if (taken.stopping && taken.records.empty()) break;
+    taken.records.clear();
+  }
+  finish();
+}
+
+Journal::Steady::time_point Journal::wake_at() const {
+  if (!log_.healthy()) return retry_at_;
+  if (log_.owes_sync()) return sync_due_;
+  return Steady::time_point::max();
+}
+
+// Waits for records, for a sync that is owed, for the next attempt to recover, or for the end.
+void Journal::take(Taken& taken) {
+  const Steady::time_point until = wake_at();
+  std::unique_lock lock(mutex_);
+  const auto ready = [this] {
+    return !queue_.empty() || stopping_ || (!failed_ && gap_.records > 0);
+  };
+  while (!ready() && Steady::now() < until) {
+    asleep_ = true;
+    if (until == Steady::time_point::max()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_until(lock, until);
+    }
+  }
+  asleep_ = false;
+  taken.records.swap(queue_);
+  if (!failed_) {
+    taken.lost_outcomes.swap(lost_outcomes_);
+    taken.gap = std::exchange(gap_, {});
+  }
+  taken.stopping = stopping_;
+  counters_.queue_depth.store(0, std::memory_order_relaxed);
+}
+
+// Begins a new segment. Its first write and sync are the proof that the disk works again.
+bool Journal::try_recover() {
+  const Result<void> opened = log_.open_segment();
+  if (!opened) {
+    fail_with(opened.error());
+    return false;
+  }
+  if (std::exchange(told_failure_, false)) {
+    log::info("journal.recovered", {{"next_seq", log_.written_seq() + 1}});
+  }
+  backoff_ = limits_.backoff_first;
+  const std::lock_guard lock(mutex_);
+  failed_ = false;
+  accepting_.store(!stopping_, std::memory_order_release);
+  return true;
+}
+
+void Journal::fail_with(const Error& why) {
+  counters_.failures.fetch_add(1, std::memory_order_relaxed);
+  if (!std::exchange(told_failure_, true)) log::error("journal.write_failed", {{"why", why.what}});
+  retry_at_ = Steady::now() + backoff_;
+  backoff_ = std::min(backoff_ * 2, limits_.backoff_max);
+
+  std::vector<Pending> queued;
+  {
+    const std::lock_guard lock(mutex_);
+    failed_ = true;
+    if (config_.refuse_on_write_failure) accepting_.store(false, std::memory_order_release);
+    queued.swap(queue_);
+  }
+  for (Pending& pending : queued) refuse(std::move(pending.event), std::move(pending.done));
+}
+
+void Journal::commit(std::vector<Pending>& records) {
+  std::size_t from = 0;
+  while (from < records.size() && log_.healthy()) {
+    std::size_t to = from;
+    while (to < records.size() && log_.batch_records() < limits_.batch_records_max &&
+           log_.batch_bytes() < limits_.batch_bytes_max) {
+      log_.add(records[to++].event);
+    }
+    if (!commit_batch(records, from, to)) break;
+    from = to;
+  }
+  for (Pending& pending : records) {
+    if (!pending.answered) refuse(std::move(pending.event), std::move(pending.done));
+  }
+}
+
+bool Journal::commit_batch(std::vector<Pending>& records, std::size_t from, std::size_t to) {
+  const std::size_t bytes = log_.batch_bytes();
+  const bool owed_before = log_.owes_sync();
+  const Result<void> written = log_.write_batch();
+  if (!written) {
+    fail_with(written.error());
+    return false;
+  }
+  counters_.batches.fetch_add(1, std::memory_order_relaxed);
+  counters_.records.fetch_add(to - from, std::memory_order_relaxed);
+  counters_.bytes.fetch_add(bytes, std::memory_order_relaxed);
+  if (!owed_before) sync_due_ = Steady::now() + limits_.sync_owed;
+
+  bool sync_now = false;
+  std::uint64_t seq = log_.written_seq() - (to - from);
+  for (std::size_t i = from; i < to; ++i) {
+    ++seq;
+    if (records[i].until == Durability::kSynced) {
+      sync_now = true;
+    } else {
+      answer(records[i], seq);
+    }
+  }
+  if (!sync_now) return true;
+  if (!sync()) return false;
+  seq = log_.written_seq() - (to - from);
+  for (std::size_t i = from; i < to; ++i) {
+    ++seq;
+    if (records[i].until == Durability::kSynced) answer(records[i], seq);
+  }
+  return true;
+}
+
+void Journal::answer(Pending& pending, std::uint64_t seq) {
+  pending.answered = true;
+  if (pending.done) pending.done(seq);
+}
+
+bool Journal::sync() {
+  const auto begun = Steady::now();
+  const Result<void> done = log_.sync();
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Steady::now() - begun);
+  counters_.count_sync(static_cast<std::uint64_t>(took.count()));
+  if (!done) fail_with(done.error());
+  return done.has_value();
+}
+
+// After the records of others, the journal's own: outcomes for intents that lost theirs, and the
+// gap.
+void Journal::settle(Taken& taken) {
+  const bool anything =
+      close_open_intents_ || !taken.lost_outcomes.empty() || taken.gap.records > 0;
+  if (!anything) return;
+  // Which intents are open is known as of the last sync.
+  bool done = log_.healthy() && (!log_.owes_sync() || sync());
+  if (done) done = write_own(owed_events(taken));
+  if (done) {
+    close_open_intents_ = false;
+    counters_.gap_records.fetch_sub(taken.gap.records, std::memory_order_relaxed);
+  } else {
+    keep(taken);
+  }
+  taken.lost_outcomes.clear();
+  taken.gap = {};
+}
+
+// True when all of them are written. If the sync then fails they are still ours: the next segment
+// begins with them, so they must not be written twice.
+bool Journal::write_own(std::vector<Event> events) {
+  std::size_t at = 0;
+  while (at < events.size()) {
+    while (at < events.size() && log_.batch_records() < limits_.batch_records_max &&
+           log_.batch_bytes() < limits_.batch_bytes_max) {
+      log_.add(events[at++]);
+    }
+    const std::size_t count = log_.batch_records();
+    const Result<void> written = log_.write_batch();
+    if (!written) {
+      fail_with(written.error());
+      return false;
+    }
+    counters_.records.fetch_add(count, std::memory_order_relaxed);
+  }
+  if (log_.owes_sync()) sync();
+  return true;
+}
+
+std::vector<Event> Journal::owed_events(Taken& taken) {
+  const UtcTime now = clock_.now();
+  std::vector<Event> events;
+  if (close_open_intents_) {
+    for (const std::string& line : log_.open().lines()) {
+      Result<Event> intent = parse_event(line);
+      if (intent) events.push_back(aborted(std::move(*intent), now));
+    }
+  }
+  for (const Event& lost : taken.lost_outcomes) {
+    if (!log_.open().contains(lost.request_id)) continue;
+    // With pass_unrecorded the client has its answer, so the outcome is as it was.
+    events.push_back(config_.refuse_on_write_failure ? aborted(lost, now) : lost);
+  }
+  if (taken.gap.records > 0) {
+    Event event;
+    event.timestamp_utc = now;
+    event.kind = Kind::kAction;
+    event.action = "journal_gap";
+    event.actor = "journal";
+    std::string detail;
+    JsonWriter(detail)
+        .begin_object()
+        .field("records", taken.gap.records)
+        .field("passed_unrecorded", !config_.refuse_on_write_failure)
+        .field("from_utc", format_utc(taken.gap.first))
+        .field("until_utc", format_utc(taken.gap.last))
+        .end_object();
+    event.detail = std::move(detail);
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+// Puts back what could not be settled.
+void Journal::keep(Taken& taken) {
+  const std::lock_guard lock(mutex_);
+  if (taken.gap.records > 0) {
+    gap_.first = taken.gap.first;
+    if (gap_.records == 0) gap_.last = taken.gap.last;
+    gap_.records += taken.gap.records;
+  }
+  for (Event& lost : taken.lost_outcomes) {
+    if (lost_outcomes_.size() == limits_.lost_outcomes_max) break;
+    lost_outcomes_.push_back(std::move(lost));
+  }
+}
+
+void Journal::finish() {
+  if (log_.healthy() && log_.owes_sync()) sync();
+  if (log_.healthy()) (void)log_.seal();
+}
+
+void Journal::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!thread_.joinable()) return;
+    stopping_ = true;
+    accepting_.store(false, std::memory_order_release);
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+}  // namespace sallyport::audit
