@@ -15,7 +15,6 @@
 #include "meter/metering.h"
 #include "policy/models.h"
 #include "policy/scope.h"
-#include "sim/sim_main.h"
 #include "store/sqlite_keys.h"
 #include "store/sqlite_settings.h"
 #include "upstream/ask.h"
@@ -78,7 +77,7 @@ int serve(const cli::Invocation& call) {
   };
   const http::House hall{.clock = clock,
                          .recorder = config->audit.enabled ? &recorder : nullptr,
-                         .revocations = config->keys.required ? ring->get() : nullptr,
+                         .revocations = ring->get(),
                          .counters = gate_counters};
   http::Gate gate(config->http, hall, way_of(config));
 
@@ -109,6 +108,7 @@ int serve(const cli::Invocation& call) {
     if (!table) return serving.keep("meter.prices", table.error());
     const Result<void> taken = gate.reload(fresh->http, way_of(fresh));
     if (!taken) return serving.keep("http", taken.error());
+    (*ring)->take(fresh->keys);
     price_table.publish(*table);
     upstreams.publish(*next);
     current = next->get();

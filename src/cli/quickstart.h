@@ -15,7 +15,9 @@ class Quickstart {
  public:
   // Makes what is missing under `folder` (mode 0700): sallyport.yaml, key_pepper. Existing files
   // stay.
-  static Result<std::unique_ptr<Quickstart>> prepare(const std::string& folder);
+  // `gate` is the address of the data port in a configuration that is made now.
+  static Result<std::unique_ptr<Quickstart>> prepare(const std::string& folder,
+                                                     const std::string& gate);
   ~Quickstart();
 
   const std::string& config_file() const { return config_file_; }
@@ -24,7 +26,8 @@ class Quickstart {
  private:
   struct Provider;  // thread, loop and server of the simulated provider
   Quickstart();
-  Result<void> write_files(const std::string& folder);
+  Result<void> start_provider();
+  Result<void> write_files(const std::string& folder, const std::string& gate);
   std::string config_file_;
   std::unique_ptr<Provider> provider_;
 };

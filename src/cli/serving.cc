@@ -46,6 +46,12 @@ Signals::~Signals() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+Task<void> until_signal(net::Loop& loop, int fd) {
+  net::Handle handle(loop, ::dup(fd));
+  const net::Ready ready = co_await handle.readable(net::kNever);
+  if (ready == net::Ready::kReady) loop.stop();
+}
+
 Record::Record(std::unique_ptr<audit::Journal> journal, std::unique_ptr<Recorder> none)
     : journal_(std::move(journal)), none_(std::move(none)) {}
 
@@ -84,7 +90,8 @@ void die(const Error& why) {
 Serving::Serving(const Invocation& call)
     : call_(call), supervisor_(NotifySocket::from_environment()), config_file_(call.config_file) {
   if (call.has("quickstart")) {
-    auto prepared = Quickstart::prepare(call.value("folder", "var"));
+    auto prepared =
+        Quickstart::prepare(call.value("folder", "var"), call.value("listen", "127.0.0.1:8080"));
     if (!prepared) {
       cannot("prepare a first start", prepared.error());
       return;
