@@ -127,7 +127,8 @@ int serve(const cli::Invocation& call) {
 }  // namespace sallyport
 
 int main(int argc, char** argv) {
-  return sallyport::cli::run(
-      argc, argv,
-      {.serve = sallyport::serve, .sim = sallyport::sim::sim_main, .demo = sallyport::cli::demo});
+  return sallyport::cli::run(argc, argv,
+                             {.serve = sallyport::serve,
+                              .sim = sallyport::cli::simulate,
+                              .demo = sallyport::cli::demonstrate});
 }

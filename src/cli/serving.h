@@ -60,12 +60,12 @@ Result<Record> open_record(const audit::Config& config, const Clock& clock,
 upstream::Breaker::Observer breaker_recorder(Recorder& recorder, const Clock& clock);
 
 // For what can only fail when OpenSSL does: ends the process with a message.
+[[noreturn]] void die(const Error& why);
 template <class T>
 T must(Result<T> made) {
   if (!made) die(made.error());
   return std::move(*made);
 }
-[[noreturn]] void die(const Error& why);
 
 class Serving {
  public:

@@ -26,7 +26,8 @@ class EventFilter {
   // One event. Pass it on to `next` as it is, changed, later, or not at all; the views die with the
   // call.
   virtual void event(const net::SseEvent& event, EventSink& next) = 0;
-  // The stream ended: give out what is held back.
+  // The stream is about to end: give out what is held back. The end event comes after this and must be
+  // passed on at once.
   virtual void end(EventSink&) {}
 };
 

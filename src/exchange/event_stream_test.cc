@@ -108,16 +108,17 @@ TEST(EventStream, PassesAndEndsAsTheTableSaysAtEverySegmentation) {
 class OneBehind final : public EventFilter {
  public:
   void event(const net::SseEvent& event, EventSink& next) override {
+    if (event.data == "[DONE]") return next.event(event);
     end(next);
     held_ = std::string(event.raw);
-    if (event.data == "[DONE]") end(next);
   }
   void end(EventSink& next) override {
     if (!held_) return;
-    net::SseEvent event;
-    event.raw = *held_;
-    next.event(event);
+    const std::string held = std::move(*held_);
     held_.reset();
+    net::SseEvent event;
+    event.raw = held;
+    next.event(event);
   }
 
  private:
