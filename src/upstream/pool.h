@@ -57,7 +57,7 @@ struct PoolLimits {
   std::size_t connections_max = 256;  // idle ones included; further calls wait for one
   std::int64_t idle_ms = 30'000;      // below the provider's own idle timeout
   std::int64_t connect_ms = 3'000;    // for connecting, and for waiting until one is free
-  net::ClientTimeouts timeouts;
+  net::ClientTimeouts timeouts = {};
 };
 
 class Pool : public std::enable_shared_from_this<Pool> {
