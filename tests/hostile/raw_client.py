@@ -6,6 +6,8 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+from receive_queue import ReceiveQueue
+
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) [\t -~]*")
 
 
@@ -95,53 +97,75 @@ def exchange(address, parts, bytewise=False, half_close=False, heads_only=False,
              wait_s=5.0):
     """Sends `parts`; between two of them waits for an interim answer. Ends our side when `answers`
     final answers are here (at once with `half_close`), then reads to the end."""
-    parser = Answers(heads_only)
-    pending = list(parts)
-    deadline = time.monotonic() + wait_s
-    current = pending.pop(0)
-    at = 0
-    closed = False
     with socket.create_connection(address, timeout=wait_s) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
-        while time.monotonic() < deadline:
-            final = len(parser.outcome.responses)
-            if at == len(current) and pending and (parser.outcome.interim or final):
-                current, at = pending.pop(0), 0
-            sent_all = at == len(current) and not pending
-            if sent_all and not closed and (half_close or final >= answers or said_close(parser)):
-                closed = True
-                _quietly(connection.shutdown, socket.SHUT_WR)
-            readable, writable, _ = select.select(
-                [connection], [connection] if at < len(current) and not closed else [], [],
-                max(0.0, deadline - time.monotonic()))
+        unread = ReceiveQueue(connection) if bytewise else None
+        try:
+            talk = _Talk(connection, parts, unread, Answers(heads_only))
+            return talk.run(time.monotonic() + wait_s, 0 if half_close else answers)
+        finally:
+            if unread:
+                unread.close()
+
+
+class _Talk:
+    def __init__(self, connection, parts, unread, parser):
+        self._connection = connection
+        self._parts = list(parts)
+        self._now = self._parts.pop(0)  # what is left of the part being sent
+        self._unread = unread
+        self._parser = parser
+        self._ended = False
+
+    def run(self, deadline, answers):
+        """Until the gate ends its side, or the deadline. `answers` final ones end ours."""
+        while (left := deadline - time.monotonic()) > 0:
+            self._next_part(answers)
+            to_send = [self._connection] if self._now else []
+            readable, writable, _ = select.select([self._connection], to_send, [], left)
             if writable:
-                try:
-                    at += connection.send(current[at:at + 1] if bytewise else current[at:])
-                except BlockingIOError:
-                    pass
-                except OSError:  # the gate has closed: what is left cannot be said any more
-                    pending, at = [], len(current)
-            if readable:
-                try:
-                    data = connection.recv(65536)
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    return parser.finish("reset")
-                if not data:
-                    return parser.finish("eof")
-                parser.feed(data)
-    return parser.finish("open")
+                self._send()
+            if readable and (end := self._receive()):
+                return self._parser.finish(end)
+        return self._parser.finish("open")
 
+    def _next_part(self, answers):
+        outcome = self._parser.outcome
+        final = len(outcome.responses)
+        if not self._now and self._parts and (outcome.interim or final):
+            self._now = self._parts.pop(0)
+        said_all = not self._now and not self._parts
+        if said_all and not self._ended and (final >= answers or self._gate_said_close()):
+            self._ended = True
+            try:
+                self._connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # reset already: reading will tell
 
-def said_close(parser):
-    return any(answer.headers.get("connection",
-                                  "").lower() == "close" for answer in parser.outcome.responses)
+    def _send(self):
+        try:
+            sent = self._connection.send(self._now[:1] if self._unread else self._now)
+            self._now = self._now[sent:]
+            if self._unread:
+                self._unread.wait_until_read()
+        except BlockingIOError:
+            pass
+        except OSError:  # the gate has closed: what is left cannot be said any more
+            self._now, self._parts = b"", []
 
+    def _receive(self):
+        try:
+            data = self._connection.recv(65536)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return "reset"
+        if not data:
+            return "eof"
+        self._parser.feed(data)
+        return None
 
-def _quietly(act, *arguments):
-    try:
-        act(*arguments)
-    except OSError:
-        pass
+    def _gate_said_close(self):
+        answers = self._parser.outcome.responses
+        return any(answer.headers.get("connection", "").lower() == "close" for answer in answers)
