@@ -21,7 +21,8 @@ class ReceiveQueue:
         addresses = [socket.inet_aton(address[0]) + bytes(12) for address in (peer, our)]
         identity = struct.pack(">HH16s16s", peer[1], our[1], *addresses)
         identity += struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
-        body = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + identity
+        tcp = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
+        body = tcp + identity
         self._question = _HEADER.pack(_HEADER.size + len(body), _BY_FAMILY, _REQUEST, 0, 0) + body
         try:
             self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
