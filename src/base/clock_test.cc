@@ -50,7 +50,7 @@ TEST(Clock, ReadsRfc3339AndNothingElse) {
 }
 
 TEST(Clock, WhatIsWrittenReadsBack) {
-  for (std::int64_t at = 0; at < 253402300799999; at += 86'399'999 * 367) {
+  for (std::int64_t at = 0; at < 253402300799999; at += 86'399'999LL * 367) {
     const UtcTime time{std::chrono::milliseconds(at)};
     ASSERT_EQ(parse_utc(format_utc(time)), time) << format_utc(time);
     ASSERT_EQ(format_utc(time).size(), 24u);

@@ -100,6 +100,7 @@ bool JsonMembers::next(JsonMember& member) {
   const std::size_t key_end = skip_string(object_, at_);
   member.key = object_.substr(at_ + 1, key_end - at_ - 2);
   const std::size_t colon = skip_blanks(object_, key_end);
+  if (colon >= object_.size()) return false;  // not checked JSON
   member.value_offset = skip_blanks(object_, colon + 1);
   const std::size_t value_end = skip_value(object_, member.value_offset);
   member.value = object_.substr(member.value_offset, value_end - member.value_offset);

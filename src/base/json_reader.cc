@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -18,7 +19,31 @@ using simdjson::dom::element_type;
 constexpr std::size_t kKeptParserBytes = 1 << 20;
 constexpr std::size_t kFewKeys = 16;
 
-const char* reason(simdjson::error_code error) {
+// The four hexadecimal digits of a "\\uXXXX" at `at`; nothing if there is no such escape.
+std::optional<unsigned> escape_at(std::string_view text, std::size_t at) {
+  if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
+  unsigned code = 0;
+  const char* const end = text.data() + at + 6;
+  const auto read = std::from_chars(text.data() + at + 2, end, code, 16);
+  if (read.ptr != end || read.ec != std::errc()) return std::nullopt;
+  return code;
+}
+
+// Tells half a surrogate pair from other bad strings; `text` need not be JSON.
+bool escapes_half_a_pair(std::string_view text) {
+  std::size_t at = 0;
+  while ((at = text.find('\\', at)) != std::string_view::npos) {
+    const auto code = escape_at(text, at);
+    at += code ? 6 : 2;
+    if (!code || *code < 0xd800 || *code >= 0xe000) continue;
+    const auto low = escape_at(text, at);
+    if (*code >= 0xdc00 || !low || *low < 0xdc00 || *low >= 0xe000) return true;
+    at += 6;
+  }
+  return false;
+}
+
+const char* reason(simdjson::error_code error, std::string_view text) {
   switch (error) {
     case simdjson::EMPTY:
       return "empty_body";
@@ -26,6 +51,8 @@ const char* reason(simdjson::error_code error) {
       return "too_deep";
     case simdjson::UTF8_ERROR:
       return "not_utf8";
+    case simdjson::STRING_ERROR:
+      return escapes_half_a_pair(text) ? "lone_surrogate" : "not_json";
     default:
       return "not_json";
   }
@@ -66,23 +93,25 @@ bool has_twins_without_case(const std::vector<std::string_view>& keys) {
 }
 
 // Nothing if all is well. The parser has bounded the depth, so recursion is bounded too.
-const char* walk(const element& value, const JsonLimits& limits, bool top) {
+const char* walk(const element& value, const JsonLimits& limits, std::size_t depth, bool top) {
   if (value.type() == element_type::STRING) {
     return has_lone_surrogate(value.get_string().value_unsafe()) ? "lone_surrogate" : nullptr;
   }
+  const bool nests = value.type() == element_type::ARRAY || value.type() == element_type::OBJECT;
+  if (!nests) return nullptr;
+  if (depth > limits.depth_max) return "too_deep";
   if (value.type() == element_type::ARRAY) {
     for (const element item : value.get_array().value_unsafe()) {
-      if (const char* const wrong = walk(item, limits, false)) return wrong;
+      if (const char* const wrong = walk(item, limits, depth + 1, false)) return wrong;
     }
     return nullptr;
   }
-  if (value.type() != element_type::OBJECT) return nullptr;
   std::vector<std::string_view> keys;
   for (const auto member : value.get_object().value_unsafe()) {
     if (has_lone_surrogate(member.key)) return "lone_surrogate";
     keys.push_back(member.key);
     if (keys.size() > limits.keys_max) return "too_wide";
-    if (const char* const wrong = walk(member.value, limits, false)) return wrong;
+    if (const char* const wrong = walk(member.value, limits, depth + 1, false)) return wrong;
   }
   if (top && has_twins_without_case(keys)) return "duplicate_key";
   return has_twins(keys) ? "duplicate_key" : nullptr;
@@ -96,19 +125,23 @@ class Parsed {
     if (text.empty()) return fail(Code::kInvalid, "empty_body");
     thread_local simdjson::dom::parser kept;
     simdjson::dom::parser& parser = text.size() <= kKeptParserBytes ? kept : own_;
-    if (parser.capacity() < text.size() || parser.max_depth() != limits.depth_max) {
+    // The parser does not count an innermost empty array; walk() counts exactly.
+    const std::size_t depth_max = limits.depth_max + 2;
+    if (parser.capacity() < text.size() || parser.max_depth() != depth_max) {
       const std::size_t capacity =
           &parser == &own_ ? text.size() : std::max(text.size(), parser.capacity());
-      if (parser.allocate(capacity, limits.depth_max) != simdjson::SUCCESS) {
+      if (parser.allocate(capacity, depth_max) != simdjson::SUCCESS) {
         return fail(Code::kInvalid, "not_json");
       }
     }
     const auto parsed = parser.parse(text.data(), text.size());
-    if (parsed.error() != simdjson::SUCCESS) return fail(Code::kInvalid, reason(parsed.error()));
+    if (parsed.error() != simdjson::SUCCESS) {
+      return fail(Code::kInvalid, reason(parsed.error(), text));
+    }
     const element root = parsed.value_unsafe();
     if (object_only && root.type() != element_type::OBJECT)
       return fail(Code::kInvalid, "not_object");
-    if (const char* const wrong = walk(root, limits, object_only))
+    if (const char* const wrong = walk(root, limits, 1, object_only))
       return fail(Code::kInvalid, wrong);
     return root;
   }
