@@ -25,6 +25,8 @@ struct ServerRequest {
   std::string body;
   Endpoint peer;
   bool local_socket = false;  // came over a UNIX socket: file permissions were the login
+  Handle* connection = nullptr;  // lives until the answer is out; tells a slow handler (peer_closed)
+                                 // that nobody waits any more
   std::string* find(std::string_view lower_name);
   const std::string* find(std::string_view lower_name) const;
 };

@@ -113,6 +113,7 @@ Task<Result<ServerConnection::Facts>> ServerConnection::read_head() {
   facts.request.query = head.query;
   facts.request.peer = stream_->peer();
   facts.request.local_socket = local_socket_;
+  facts.request.connection = &stream_->handle();
   facts.request.headers.reserve(head.header_count);
   for (const Header& field : head.fields()) {
     facts.request.headers.emplace_back(lower_ascii(field.name), field.value);
