@@ -129,6 +129,5 @@ int serve(const cli::Invocation& call) {
 int main(int argc, char** argv) {
   return sallyport::cli::run(argc, argv,
                              {.serve = sallyport::serve,
-                              .sim = sallyport::cli::simulate,
-                              .demo = sallyport::cli::demonstrate});
+                              .sim = sallyport::cli::simulate});
 }

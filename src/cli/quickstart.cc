@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "http/gate.h"
 #include "net/loop.h"
-#include "sim/server.h"
+#include "sim/sim_server.h"
 
 namespace sallyport::cli {
 namespace {
@@ -70,7 +70,7 @@ struct Quickstart::Provider {
   net::Loop loop;
   std::unique_ptr<sim::SimServer> server;
   std::thread thread;
-  ~Provider() {
+  ~Provider() {  // the loop ends before the server
     loop.stop();
     if (thread.joinable()) thread.join();
   }
@@ -103,7 +103,7 @@ Result<void> Quickstart::start_provider() {
   options.listen = {IpAddress::v4(0x7f000001), 0};
   options.key = kSimulatedKey;
   options.token_delay_ms = 20;  // slow enough that a stream is seen to be one
-  auto server = sim::SimServer::start(provider_->loop, std::move(options));
+  auto server = sim::SimServer::open(provider_->loop, std::move(options));
   if (!server) return std::unexpected(server.error());
   provider_->server = std::move(*server);
   provider_->thread = std::thread([loop = &provider_->loop] { loop->run(); });

@@ -46,12 +46,6 @@ Signals::~Signals() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Task<void> until_signal(net::Loop& loop, int fd) {
-  net::Handle handle(loop, ::dup(fd));
-  const net::Ready ready = co_await handle.readable(net::kNever);
-  if (ready == net::Ready::kReady) loop.stop();
-}
-
 Record::Record(std::unique_ptr<audit::Journal> journal, std::unique_ptr<Recorder> none)
     : journal_(std::move(journal)), none_(std::move(none)) {}
 

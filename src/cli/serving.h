@@ -38,9 +38,6 @@ class Signals {
   int fd_;
 };
 
-// Stops the loop at SIGTERM or SIGINT.
-Task<void> until_signal(net::Loop& loop, int fd);
-
 // The journal, or, where the configuration switched it off, nothing behind the same port.
 class Record {
  public:

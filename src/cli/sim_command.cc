@@ -2,12 +2,10 @@
 // `sallyport sim`: the simulated provider on its own.
 #include <ostream>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/serving.h"
 #include "http/gate.h"
-#include "sim/server.h"
+#include "sim/sim_server.h"
 
 namespace sallyport::cli {
 namespace {
@@ -47,17 +45,9 @@ Result<sim::SimOptions> read_options(const Invocation& call) {
 }  // namespace
 
 int simulate(const Invocation& call) {
-  const Signals signals;
   auto options = read_options(call);
   if (!options) return complain(call, options.error());
-  net::Loop loop;
-  auto server = sim::SimServer::start(loop, std::move(*options));
-  if (!server) return complain(call, server.error());
-  const net::Endpoint at = (*server)->address();
-  log::info("sim.open", {{"at", at.address.text() + ":" + std::to_string(at.port)}});
-  loop.spawn(until_signal(loop, signals.fd()));
-  loop.run();
-  return kOk;
+  return sim::run_sim(std::move(*options), call.out, call.err);
 }
 
 }  // namespace sallyport::cli
