@@ -343,13 +343,17 @@ bool AdminApi::host_allowed(const net::ServerRequest& request) const {
       hosts_, [&](const std::string& name) { return equal_ascii_nocase(host, name); });
 }
 
-bool AdminApi::authorized(const net::ServerRequest& request) const {
+bool AdminApi::authorized(const net::ServerRequest& request) {
   if (request.local_socket) return true;
   constexpr std::string_view kScheme = "Bearer ";
   const std::string* header = request.find("authorization");
   if (header == nullptr || header->size() < kScheme.size()) return false;
   const std::string_view value = *header;
   if (!equal_ascii_nocase(value.substr(0, kScheme.size()), kScheme)) return false;
+  if (!token_.loaded()) {
+    Result<AdminToken> late = AdminToken::load(parts_.settings);
+    if (late) token_ = std::move(*late);
+  }
   return token_.matches(value.substr(kScheme.size()));
 }
 

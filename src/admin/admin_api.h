@@ -40,7 +40,8 @@ struct AdminParts {
 
 class AdminApi final : public net::ServerHandler {
  public:
-  // Until ensure_admin_token() has run once there is no token, and only the UNIX socket gets in.
+  // Until ensure_admin_token() has run once there is no token, and only the UNIX socket gets in;
+  // a token that is made later is taken up when it is first shown.
   static Result<std::unique_ptr<AdminApi>> make(const Config& config, AdminParts parts);
 
   Task<net::ServerResponse> handle(net::ServerRequest request) override;
@@ -60,7 +61,7 @@ class AdminApi final : public net::ServerHandler {
   net::ServerResponse status() const;
 
   bool host_allowed(const net::ServerRequest& request) const;
-  bool authorized(const net::ServerRequest& request) const;
+  bool authorized(const net::ServerRequest& request);
   Actor actor_of(const net::ServerRequest& request) const;
   void record_refusal(const net::ServerRequest& request, const char* code);
 

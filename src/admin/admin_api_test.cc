@@ -98,9 +98,6 @@ class AdminApiTest : public ::testing::Test {
     auto ring = keys::KeyRing::open(keys, store_, clock_);
     ASSERT_TRUE(ring) << ring.error().what;
     ring_ = std::move(*ring);
-    auto token = ensure_admin_token(settings_);
-    ASSERT_TRUE(token && *token);
-    token_ = (*token)->reveal();
     Config config;
     config.address = "127.0.0.1:9443";
     config.hosts = {"sallyport.internal"};
@@ -115,6 +112,9 @@ class AdminApiTest : public ::testing::Test {
                                        .version = "1.2.3"});
     ASSERT_TRUE(api);
     api_ = std::move(*api);
+    auto token = ensure_admin_token(settings_);  // after the API was made, as at a first start
+    ASSERT_TRUE(token && *token);
+    token_ = (*token)->reveal();
     server_ = std::make_unique<net::HttpServer>(loop_, *api_, net::ServerLimits{});
     const auto tcp = net::listen_tcp({*IpAddress::parse("127.0.0.1"), 0}, false);
     ASSERT_TRUE(tcp) << tcp.error().what;

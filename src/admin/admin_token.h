@@ -17,6 +17,7 @@ class AdminToken {
  public:
   static Result<AdminToken> load(SettingStore& settings);  // kNotFound before the first start
   bool matches(std::string_view presented) const;          // constant time
+  bool loaded() const { return !mac_.empty(); }
 
  private:
   std::string salt_;

@@ -1,14 +1,166 @@
 // SPDX-License-Identifier: Apache-2.0
+// Questions to the journal. They read the files beside the running server, which notices nothing.
+#include <fmt/format.h>
+
+#include <optional>
+#include <ostream>
+#include <utility>
+
+#include "audit/query.h"
+#include "audit/verify.h"
+#include "base/clock.h"
+#include "base/json_writer.h"
+#include "base/text.h"
 #include "cli/commands.h"
+#include "config/load.h"
 
 namespace sallyport::cli {
+namespace {
+
+// The journal's folder; nothing when the configuration is wrong, which was told.
+std::optional<std::string> journal_of(const Invocation& call) {
+  config::Surroundings around = config::process_surroundings(call.config_file);
+  around.follow_secrets = false;
+  config::LoadResult loaded = config::load_file(call.config_file, around);
+  if (loaded) return std::move(loaded->config.audit.path);
+  for (const config::Problem& problem : loaded.error()) {
+    complain(call, kUsage, "configuration", config::format_problem(call.config_file, problem));
+  }
+  return std::nullopt;
+}
+
+// "15m" is that long ago; else a time of RFC 3339.
+std::optional<UtcTime> parse_when(const std::string& text) {
+  if (const auto ago = parse_duration(text)) return SystemClock().now() - *ago;
+  return parse_utc(text);
+}
+
+Result<void> read_period(const Invocation& call, audit::Period& period) {
+  for (const auto& [option, into] :
+       {std::pair{"since", &period.since}, std::pair{"until", &period.until}}) {
+    if (!call.has(option)) continue;
+    *into = parse_when(call.value(option));
+    if (!*into) {
+      return fail(Code::kInvalid, fmt::format("--{} must be a duration such as 15m, or a time such "
+                                              "as 2026-01-31T08:00:00Z",
+                                              option));
+    }
+  }
+  return {};
+}
+
+Result<audit::QuerySpec> spec_of(const Invocation& call, std::string journal) {
+  audit::QuerySpec spec;
+  spec.journal = std::move(journal);
+  for (const auto& [option, into] :
+       {std::pair{"key", &spec.key}, std::pair{"ip", &spec.ip}, std::pair{"status", &spec.status},
+        std::pair{"endpoint", &spec.endpoint}, std::pair{"model", &spec.model},
+        std::pair{"request-id", &spec.request_id}}) {
+    if (call.has(option)) *into = call.value(option);
+  }
+  if (call.has("kind")) {
+    spec.kind = parse_kind(call.value("kind"));
+    if (!spec.kind) return fail(Code::kInvalid, "--kind is none of the kinds of docs/events.md");
+  }
+  if (call.has("limit")) {
+    const auto limit = parse_uint(call.value("limit"));
+    if (!limit) return fail(Code::kInvalid, "--limit must be a number");
+    spec.limit = static_cast<std::size_t>(*limit);
+  }
+  if (call.has("oldest-first")) spec.order = audit::Order::kOldestFirst;
+  if (const auto period = read_period(call, spec.period); !period) {
+    return std::unexpected(period.error());
+  }
+  return spec;
+}
+
+std::string row(const Event& event) {
+  const auto text = [](const std::optional<std::string>& maybe) { return maybe.value_or("-"); };
+  const auto number = [](const auto& maybe) { return maybe ? fmt::format("{}", *maybe) : "-"; };
+  return fmt::format("{:<24} {:<8} {:<6} {:<24} {:<32} {:<22} {:>7} {:>7} {:>10} {:<15} {}\n",
+                     format_utc(event.timestamp_utc), name(event.kind), number(event.status),
+                     text(event.api_key_id), event.endpoint, text(event.model),
+                     number(event.tokens_input), number(event.tokens_output),
+                     event.cost_usd ? fmt::format("{:.6f}", *event.cost_usd) : "-", event.ip,
+                     text(event.error ? event.error : event.action));
+}
+
+constexpr const char* kHeading =
+    "time                     kind     status key                      endpoint                    "
+    " "
+    "    model                       in     out        usd ip              error or action\n";
+
+}  // namespace
 
 int audit_query(const Invocation& call, const Programs&) {
-  return complain(call, kFailed, "not_in_this_build", "audit query is not in this build");
+  auto journal = journal_of(call);
+  if (!journal) return kUsage;
+  const auto spec = spec_of(call, std::move(*journal));
+  if (!spec) return complain(call, spec.error(), "sallyport help audit query");
+  const bool table = call.has("table") && !call.json;
+  bool begun = false;
+  const auto answer = audit::query(*spec, [&](const Event& event, std::string_view line) {
+    if (table && !begun) call.out << kHeading;
+    begun = true;
+    if (table) {
+      call.out << row(event);
+    } else {
+      call.out << line << '\n';
+    }
+    return call.out.good();
+  });
+  if (!answer && answer.error().code == Code::kCorrupt) {
+    return complain(call, kFinding, "journal_damaged", answer.error().what,
+                    "sallyport audit verify tells where; what could be read was printed");
+  }
+  if (!answer) return complain(call, answer.error());
+  if (!call.quiet && !call.json) {
+    if (answer->matched == 0) call.err << "no record matches\n";
+    if (answer->more) call.err << "there are more; --limit 0 prints all\n";
+  }
+  return kOk;
 }
 
 int audit_verify(const Invocation& call, const Programs&) {
-  return complain(call, kFailed, "not_in_this_build", "audit verify is not in this build");
+  const auto journal = journal_of(call);
+  if (!journal) return kUsage;
+  const auto report = audit::verify(*journal);
+  if (!report) return complain(call, report.error());
+  if (call.json) {
+    std::string line;
+    JsonWriter json(line);
+    json.begin_object()
+        .field("ok", report->ok())
+        .field("segments", report->segments)
+        .field("records", report->records)
+        .field("first_seq", report->first_seq)
+        .field("last_seq", report->last_seq)
+        .field("open_intents", report->open_intents)
+        .field("torn_bytes", report->torn_bytes)
+        .field("problems_found", report->problems_found)
+        .key("problems")
+        .begin_array();
+    for (const audit::Problem& problem : report->problems) {
+      json.begin_object().field("seq", problem.seq).field("what", problem.what).end_object();
+    }
+    json.end_array().end_object();
+    call.out << line << "\n";
+    return report->ok() ? kOk : kFinding;
+  }
+  call.out << fmt::format("{}: {} records ({} to {}) in {} segments, {} requests open\n",
+                          report->ok() ? "whole" : "DAMAGED", report->records, report->first_seq,
+                          report->last_seq, report->segments, report->open_intents);
+  if (report->torn_bytes > 0) {
+    call.out << fmt::format("{} bytes behind the last record: being written, or left by a crash\n",
+                            report->torn_bytes);
+  }
+  for (const audit::Problem& problem : report->problems) {
+    call.out << fmt::format("seq {}: {}\n", problem.seq, problem.what);
+  }
+  if (report->problems_found > report->problems.size()) {
+    call.out << fmt::format("and {} more\n", report->problems_found - report->problems.size());
+  }
+  return report->ok() ? kOk : kFinding;
 }
 
 }  // namespace sallyport::cli

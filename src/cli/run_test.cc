@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -283,7 +284,51 @@ TEST_F(HouseTest, WhatWasDoneStandsInTheJournalWithoutTheKey) {
     EXPECT_NE(journal.find(text), std::string::npos) << text;
   }
   EXPECT_EQ(journal.find(made.out.substr(20, 38)), std::string::npos);
+
+  const Outcome asked =
+      with_house({"audit", "query", "--key", "app", "--kind", "admin", "--since", "1h"});
+  EXPECT_EQ(asked.code, 0) << asked.err;
+  EXPECT_EQ(std::count(asked.out.begin(), asked.out.end(), '\n'), 2) << asked.out;
+  EXPECT_LT(asked.out.find("key.revoke"), asked.out.find("key.create")) << "newest first";
+  EXPECT_EQ(with_house({"audit", "query", "--key", "nobody"}).out, "");
+  EXPECT_NE(with_house({"audit", "query", "--table"}).out.find("key.create"), std::string::npos);
+  const Outcome verified = with_house({"audit", "verify"});
+  EXPECT_EQ(verified.code, 0);
+  EXPECT_EQ(verified.out.substr(0, 17), "whole: 2 records ") << verified.out;
 }
+
+TEST_F(HouseTest, QuestionsThatAreWrong) {
+  const std::vector<std::string> kWrong[] = {{"--since", "yesterday"},
+                                             {"--limit", "-1"},
+                                             {"--kind", "x"},
+                                             {"--ip", "nowhere"},
+                                             {"--status", "9xx"}};
+  ASSERT_EQ(with_house({"keys", "create", "app"}).code, 0);
+  for (std::vector<std::string> words : kWrong) {
+    words.insert(words.begin(), {"audit", "query"});
+    EXPECT_EQ(with_house(words).code, 2) << words[2];
+  }
+}
+
+TEST_F(HouseTest, ADamagedJournalIsAFinding) {
+  ASSERT_EQ(with_house({"keys", "create", "app"}).code, 0);
+  ASSERT_EQ(with_house({"keys", "create", "second"}).code, 0);
+  // In the first segment: at the end of the last one it would be taken for a torn tail.
+  std::string first;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ + "/journal")) {
+    const std::string path = entry.path().string();
+    if (path.ends_with(".jsonl") && (first.empty() || path < first)) first = path;
+  }
+  std::string text = read(first);
+  const std::size_t at = text.find("key.create");
+  ASSERT_NE(at, std::string::npos);
+  text[at] = 'K';
+  std::ofstream(first, std::ios::binary) << text;
+  const Outcome verified = with_house({"audit", "verify"});
+  EXPECT_EQ(verified.code, 3) << verified.out << verified.err;
+}
+
+TEST_F(HouseTest, NoJournalYet) { EXPECT_EQ(with_house({"audit", "verify"}).code, 5); }
 
 TEST_F(HouseTest, AConfigurationThatIsWrongIsTold) {
   write("sallyport.yaml", "version: 1\nkyes: {}\n");
