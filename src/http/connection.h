@@ -44,6 +44,7 @@ class Connection {
   Task<bool> settle(Exchange& x, std::size_t admitted);
   Task<bool> send(Exchange& x, std::string_view head, std::string_view piece, Framing framing,
                   bool last);
+  void account(Exchange& x, std::string_view piece) const;
   Task<bool> write(std::string_view bytes);
   Task<void> refuse_head(net::HeadError error);
   Task<void> linger(std::uint64_t bytes_max, std::int64_t ms);

@@ -81,9 +81,13 @@ Task<bool> Connection::send(Exchange& x, std::string_view head, std::string_view
     x.cancel(Cancel::kClientGone);
     co_return false;
   }
+  co_return true;
+}
+
+// What is about to leave counts as left: the record is made before its last piece goes.
+void Connection::account(Exchange& x, std::string_view piece) const {
   if (!x.first_byte_us) x.first_byte_us = worker_.house().clock.steady_us();
   x.response_bytes += piece.size();
-  co_return true;
 }
 
 // Ends the exchange for the stages, then writes its record. False when there is none and there must
@@ -160,6 +164,7 @@ Task<bool> Connection::relay(Exchange& x) {
     piece = *first;
   }
   const bool more = x.answer.body && !broken_ && !piece.empty() && !x.answer.body->finished();
+  if (!broken_) account(x, piece);
   if (more) {
     const bool sent = co_await send(x, head, piece, framing, false);
     std::string().swap(head);
@@ -195,6 +200,7 @@ Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
       co_return;
     }
     const bool last = next->empty() || x.answer.body->finished();
+    account(x, *next);
     if (last) {
       const bool recorded = co_await settle(x, admitted);
       if (!recorded && way_->refuse_without_record) {
