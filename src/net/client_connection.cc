@@ -318,7 +318,7 @@ Task<Result<ResponseMeta>> ClientConnection::read_head(std::string method) {
   const Deadline until = stream_->handle().loop().now_ms() + timeouts_.first_byte_ms;
   ResponseHead head;
   for (int interim = 0;; ++interim) {
-    head = ResponseHead();
+    if (interim > 0) head = ResponseHead();
     Result<void> read = co_await next_head(head, until);
     if (read && (head.status == 101 || interim > kInterimMax)) {
       read = fail(Code::kCorrupt, "an interim answer that nobody asked for");

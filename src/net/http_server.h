@@ -24,9 +24,9 @@ struct ServerRequest {
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
   Endpoint peer;
-  bool local_socket = false;  // came over a UNIX socket: file permissions were the login
-  Handle* connection = nullptr;  // lives until the answer is out; tells a slow handler (peer_closed)
-                                 // that nobody waits any more
+  bool local_socket = false;     // came over a UNIX socket: file permissions were the login
+  Handle* connection = nullptr;  // lives until the answer is out; tells a slow handler
+                                 // (peer_closed) that nobody waits any more
   std::string* find(std::string_view lower_name);
   const std::string* find(std::string_view lower_name) const;
 };
@@ -35,8 +35,8 @@ struct ServerResponse {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;  // used when `stream` is null
-  std::unique_ptr<BodySource>
-      stream;  // sent chunked, each piece at once; an error breaks the connection
+  // Sent chunked, each piece at once; an error breaks the connection.
+  std::unique_ptr<BodySource> stream;
   bool close = false;
 };
 

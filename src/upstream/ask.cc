@@ -43,6 +43,14 @@ Refusal refusal_for(Fault fault) {
   }
 }
 
+// Our own disk failed before a byte was sent: not the provider's fault.
+Refusal spool_unavailable() {
+  return {.status = 503,
+          .code = "spool_unavailable",
+          .message = "The gateway could not read the request back from its disk.",
+          .type = "server_error"};
+}
+
 Refusal client_gone() { return {499, "client_gone", "The client went away."}; }
 
 Refusal refusal_for(const Breaker::Permit& permit) {
@@ -240,8 +248,12 @@ Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::attempt(Exchange& x, Call& 
   if (!sent) {
     const bool timeout = sent.error().code == Code::kExhausted;
     const Fault fault = timeout ? Fault::kTimeout : Fault::kDisconnected;
-    const bool retry_safe = !connection.sent_any() || (reused && safe && !timeout);
-    co_return std::unexpected(Failure{fault, sent.error().what, retry_safe});
+    Failure failure{fault, sent.error().what, reused && safe && !timeout};
+    if (!connection.sent_any()) {
+      log::error("spool.read_failed", {{"reason", failure.what}});
+      failure.refusal = spool_unavailable();
+    }
+    co_return std::unexpected(std::move(failure));
   }
   if (!safe) give_up_request(x);
   Result<net::ResponseMeta> meta = co_await connection.read_head(x.method);
