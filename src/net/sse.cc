@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/sse.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
-#include <cstring>
+#include <bit>
 
 namespace sallyport::net {
 namespace {
@@ -16,24 +20,29 @@ struct LineEnd {
   std::size_t next = 0;
 };
 
-LineEnd line_end(std::string_view text, std::size_t from) {
-  const char* const begin = text.data() + from;
-  const std::size_t size = text.size() - from;
-  const auto* lf = static_cast<const char*>(std::memchr(begin, '\n', size));
-  const std::size_t until = lf == nullptr ? size : static_cast<std::size_t>(lf - begin);
-  const auto* cr = static_cast<const char*>(std::memchr(begin, '\r', until));
-  if (cr == nullptr) {
-    if (lf == nullptr) return {};
-    const std::size_t at = from + until;
-    return {at, at + 1};
+// One pass, so that a stream of bare CRs costs no more than any other.
+std::size_t find_break(std::string_view text, std::size_t from) {
+  std::size_t at = from;
+#if defined(__SSE2__)
+  const __m128i lf = _mm_set1_epi8('\n');
+  const __m128i cr = _mm_set1_epi8('\r');
+  for (; at + 16 <= text.size(); at += 16) {
+    const __m128i piece = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    const __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(piece, lf), _mm_cmpeq_epi8(piece, cr));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(hits));
+    if (mask != 0) return at + static_cast<std::size_t>(std::countr_zero(mask));
   }
-  const auto at = static_cast<std::size_t>(cr - text.data());
-  if (at + 1 == text.size()) return {};
-  return {at, text[at + 1] == '\n' ? at + 2 : at + 1};
+#endif
+  while (at < text.size() && text[at] != '\n' && text[at] != '\r') ++at;
+  return at < text.size() ? at : kNone;
 }
 
-std::string_view without_mark(std::string_view line) {
-  return line.starts_with("\xef\xbb\xbf") ? line.substr(3) : line;
+LineEnd line_end(std::string_view text, std::size_t from) {
+  const std::size_t at = find_break(text, from);
+  if (at == kNone) return {};
+  if (text[at] == '\n') return {at, at + 1};
+  if (at + 1 == text.size()) return {};
+  return {at, text[at + 1] == '\n' ? at + 2 : at + 1};
 }
 
 // "name: value" -> value, one blank after the colon taken away; nothing if the line is another
@@ -53,13 +62,14 @@ bool field_value(std::string_view line, std::string_view name, std::string_view&
 }
 
 // The fields of one whole event. `joined` takes the data where it stands on several lines.
-void read_fields(SseEvent& event, std::string& joined) {
-  std::size_t at = 0;
+void read_fields(SseEvent& event, std::string& joined, bool first) {
+  // A byte order mark may open the stream; anywhere else it is part of a field's name.
+  std::size_t at = first && event.raw.starts_with("\xef\xbb\xbf") ? 3 : 0;
   std::size_t data_lines = 0;
   while (at < event.raw.size()) {
     LineEnd end = line_end(event.raw, at);
     if (end.at == kNone) end = {event.raw.size() - 1, event.raw.size()};  // a final CR
-    const std::string_view line = without_mark(event.raw.substr(at, end.at - at));
+    const std::string_view line = event.raw.substr(at, end.at - at);
     at = end.next;
     std::string_view value;
     if (field_value(line, "event", value)) {
@@ -102,8 +112,10 @@ bool SseSplitter::next(SseEvent& event) {
     scanned_ = end.next;
     if (!blank) continue;
     event.raw = here.substr(0, end.next);
-    event.partial = oversize_;
-    if (!oversize_) read_fields(event, joined_);
+    // Whether it came at once or in pieces, an event over the limit is not read.
+    event.partial = oversize_ || end.next > event_bytes_max_;
+    if (!event.partial) read_fields(event, joined_, !begun_);
+    begun_ = true;
     given_ += end.next;
     scanned_ = searched_ = 0;
     oversize_ = false;
@@ -114,6 +126,8 @@ bool SseSplitter::next(SseEvent& event) {
   if (whole > 0 && (oversize_ || here.size() > event_bytes_max_)) {
     event.raw = here.substr(0, whole);
     event.partial = true;
+    event.last = false;
+    begun_ = true;
     mid_line_ = scanned_ < whole;
     oversize_ = true;
     given_ += whole;

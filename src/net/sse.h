@@ -15,6 +15,7 @@ struct SseEvent {
   std::string_view type;  // value of the last `event:` field; empty if none
   std::string_view data;  // `data:` lines joined by LF; a view into raw when there is one line
   bool partial = false;   // a piece of an event over the limit: raw only, to be passed on unread
+  bool last = true;       // false: more pieces of the same event follow
 };
 
 class SseSplitter {
@@ -39,6 +40,7 @@ class SseSplitter {
   std::size_t searched_ = 0;  // up to where it was searched for its end
   bool oversize_ = false;     // inside an event that is given out in pieces
   bool mid_line_ = false;     // the last piece ended inside a line
+  bool begun_ = false;        // past the first event: a byte order mark means nothing any more
   std::size_t given_ = 0;
 };
 
