@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/task.h"
 
+#include <algorithm>
 #include <array>
 #include <new>
-#include <vector>
+#include <utility>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SALLYPORT_PLAIN_FRAMES 1
@@ -28,33 +29,48 @@ namespace {
 
 constexpr std::size_t kClassBytes = 64;
 constexpr std::size_t kClasses = 64;   // frames up to 4 KiB; larger ones go to the heap
-constexpr std::size_t kKeepMax = 512;  // of a class and thread
+constexpr std::size_t kKeepMax = 512;  // of a class and thread, and
+constexpr std::size_t kKeepBytesMax =
+    256 * 1024;  // no more than this: a burst leaves little behind
 
+// Freed frames are linked through their own first bytes: keeping one needs no memory and cannot
+// fail.
 class Frames {
  public:
   ~Frames() {
-    for (auto& frames : free_) {
-      for (void* frame : frames) ::operator delete(frame);
+    for (Class& kept : classes_) {
+      while (kept.first != nullptr) {
+        Free* const frame = std::exchange(kept.first, kept.first->next);
+        ::operator delete(frame);
+      }
     }
   }
   void* take(std::size_t index) {
-    auto& frames = free_[index];
-    if (frames.empty()) return ::operator new((index + 1) * kClassBytes);
-    void* const frame = frames.back();
-    frames.pop_back();
-    return frame;
+    Class& kept = classes_[index];
+    if (kept.first == nullptr) return ::operator new((index + 1) * kClassBytes);
+    --kept.count;
+    return std::exchange(kept.first, kept.first->next);
   }
   void give(void* frame, std::size_t index) {
-    auto& frames = free_[index];
-    if (frames.size() < kKeepMax) {
-      frames.push_back(frame);
-    } else {
+    Class& kept = classes_[index];
+    const std::size_t keep = std::min(kKeepMax, kKeepBytesMax / ((index + 1) * kClassBytes));
+    if (kept.count >= keep) {
       ::operator delete(frame);
+      return;
     }
+    ++kept.count;
+    kept.first = ::new (frame) Free{kept.first};
   }
 
  private:
-  std::array<std::vector<void*>, kClasses> free_;
+  struct Free {
+    Free* next;
+  };
+  struct Class {
+    Free* first = nullptr;
+    std::size_t count = 0;
+  };
+  std::array<Class, kClasses> classes_;
 };
 
 Frames& frames() {

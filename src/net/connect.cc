@@ -159,8 +159,11 @@ Result<int> listen_unix(const std::string& path) {
 
 // --- Accepting.
 
-struct Acceptor::State {
+struct Acceptor::State : std::enable_shared_from_this<Acceptor::State> {
   State(Loop& loop, int fd, Taken t) : handle(loop, fd), taken(std::move(t)) {}
+  // A descriptor that another process shares stays in the epoll set when ours is closed: take it
+  // out.
+  ~State() { ::close(handle.release()); }
   Handle handle;
   Taken taken;
   Timer retry;
@@ -169,31 +172,50 @@ struct Acceptor::State {
   bool complained = false;
 
   void take_all();
+  bool take_one();
+  void go_on_next_turn();
   static Task<void> run(std::shared_ptr<State> state);
 };
 
-void Acceptor::State::take_all() {
-  while (!paused && !closed) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    const int fd = ::accept4(handle.fd(), reinterpret_cast<sockaddr*>(&address), &size,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      complained = false;
-      no_delay(fd);
-      taken(fd, to_endpoint(address));
-      continue;
-    }
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno == EAGAIN) return;
-    if (!std::exchange(complained, true)) {
-      log::error("accept.failed", {{"reason", strerror(errno)}});
-    }
-    handle.loop().arm(
-        retry, handle.loop().now_ms() + kRetryMs,
-        [](void* self) { static_cast<State*>(self)->take_all(); }, this);
-    return;
+// False: nothing more to take for now.
+bool Acceptor::State::take_one() {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const int fd = ::accept4(handle.fd(), reinterpret_cast<sockaddr*>(&address), &size,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    no_delay(fd);
+    taken(fd, to_endpoint(address));
+    return true;
   }
+  if (errno == EINTR || errno == ECONNABORTED) return true;
+  if (errno == EAGAIN) {
+    complained = false;  // the backlog is empty again: a later shortage is news
+    return false;
+  }
+  if (!std::exchange(complained, true)) {
+    log::error("accept.failed", {{"reason", strerror(errno)}});
+  }
+  handle.loop().arm(
+      retry, handle.loop().now_ms() + kRetryMs,
+      [](void* self) { static_cast<State*>(self)->take_all(); }, this);
+  return false;
+}
+
+void Acceptor::State::take_all() {
+  const std::shared_ptr<State> alive = shared_from_this();  // `taken` may end the Acceptor
+  for (int taken_now = 0; !paused && !closed; ++taken_now) {
+    if (taken_now == kTurnMax) return go_on_next_turn();
+    if (!take_one()) return;
+  }
+}
+
+// A crowd at the door must not keep those inside waiting.
+void Acceptor::State::go_on_next_turn() {
+  handle.loop().post([state = weak_from_this()] {
+    const std::shared_ptr<State> alive = state.lock();
+    if (alive && !alive->retry.armed()) alive->take_all();
+  });
 }
 
 Task<void> Acceptor::State::run(std::shared_ptr<State> state) {

@@ -7,18 +7,32 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "net/stream.h"
 
 namespace sallyport::net {
 
-// Resolves names on its own thread (getaddrinfo blocks). Answers are kept for `fresh_ms`; when the
-// resolver fails, the last good answer is used for up to `stale_ms`. Any thread may share one.
+// Resolves names on its own thread (getaddrinfo blocks). Answers are kept for `fresh_ms` in the
+// order given. When the resolver fails or is silent, the last good answer is used for up to
+// `stale_ms`, and at once while the failure is younger than `retry_ms`. Any thread may share one; a
+// coroutine that waits here, or its whole loop, may be destroyed.
 class Resolver {
  public:
-  Resolver();
+  using Addresses = std::vector<IpAddress>;
+  using Ask = std::function<Result<Addresses>(const std::string& host)>;  // may block
+  struct Times {
+    std::int64_t fresh_ms = 30'000;
+    std::int64_t stale_ms = 600'000;
+    std::int64_t retry_ms = 1'000;
+  };
+
+  Resolver();                                          // asks the system
+  Resolver(Ask ask, Times times, const Clock& clock);  // `clock` outlives the resolver
   ~Resolver();
+  Resolver(const Resolver&) = delete;
+
   // Numeric addresses answer at once. On `loop`'s thread.
-  Task<Result<std::vector<IpAddress>>> resolve(Loop& loop, std::string host, Deadline until);
+  Task<Result<Addresses>> resolve(Loop& loop, std::string host, Deadline until);
 
   struct State;
 
@@ -29,11 +43,12 @@ class Resolver {
 // A connected non-blocking socket with TCP_NODELAY, or why not.
 Task<Result<int>> connect_tcp(Loop& loop, Endpoint to, Deadline until);
 
-// Accepts on a listening socket until closed. When the process runs out of descriptors it says so once
-// and tries again a moment later, so that it neither spins nor dies.
+// Accepts on a listening socket until closed. When the process runs out of descriptors it says so
+// once and tries again a moment later, so that it neither spins nor dies.
 class Acceptor {
  public:
   static constexpr std::int64_t kRetryMs = 100;
+  static constexpr int kTurnMax = 64;  // taken in one turn of the loop; the others get theirs too
   using Taken = std::move_only_function<void(int fd, Endpoint peer)>;  // fd: non-blocking, no delay
 
   Acceptor(Loop& loop, int listening_fd, Taken taken);  // takes the descriptor; `loop` outlives it

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <utility>
 
@@ -34,6 +35,7 @@ void Timer::disarm() {
   } else {
     const auto slot = static_cast<std::size_t>(at_ / Loop::kTickMs) % Loop::kSlots;
     loop_->wheel_[slot] = next_;
+    if (next_ == nullptr) loop_->occupied_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
   }
   if (next_ != nullptr) next_->previous_ = previous_;
   --loop_->armed_;
@@ -55,6 +57,7 @@ void Loop::arm(Timer& timer, Deadline at, void (*fire)(void*), void* context) {
   timer.next_ = wheel_[slot];
   if (timer.next_ != nullptr) timer.next_->previous_ = &timer;
   wheel_[slot] = &timer;
+  occupied_[slot / 64] |= std::uint64_t{1} << (slot % 64);
   ++armed_;
 }
 
@@ -86,13 +89,23 @@ void Loop::run_timers() {
   }
 }
 
+// How long nothing is due: until the next slot that holds a timer (of whatever round), or for ever.
 int Loop::wait_ms() const {
   if (!ready_.empty() || !hangups_.empty()) return 0;
   if (armed_ == 0) return -1;
-  for (std::int64_t ahead = 1; ahead <= static_cast<std::int64_t>(kSlots); ++ahead) {
-    if (wheel_[static_cast<std::size_t>(wheel_at_ + ahead) % kSlots] == nullptr) continue;
-    const std::int64_t due = (wheel_at_ + ahead + 1) * kTickMs;
-    return static_cast<int>(std::max<std::int64_t>(due - now_ms_, 0));
+  const auto first = static_cast<std::size_t>(wheel_at_ + 1) % kSlots;
+  const std::uint64_t from_first = ~std::uint64_t{0} << (first % 64);
+  for (std::size_t i = 0; i <= occupied_.size(); ++i) {
+    const std::size_t word = (first / 64 + i) % occupied_.size();
+    std::uint64_t bits = occupied_[word];
+    if (i == 0) bits &= from_first;
+    if (i == occupied_.size()) bits &= ~from_first;  // once round: what lies before the first
+    if (bits == 0) continue;
+    const std::size_t slot = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+    const auto ahead = static_cast<std::int64_t>((slot + kSlots - first) % kSlots);
+    const std::int64_t due = (wheel_at_ + 1 + ahead + 1) * kTickMs;
+    // The turn that ends here took time itself: ask the clock, not now_ms_.
+    return static_cast<int>(std::max<std::int64_t>(due - steady_ms(), 0));
   }
   return -1;
 }
@@ -300,6 +313,7 @@ void Loop::forget(Handle& handle) {
 }
 
 void Loop::run() {
+  refresh_now();  // the program may have started long after the loop was made
   while (!stopping_.load(std::memory_order_acquire)) turn();
   run_posted();
 }
@@ -364,9 +378,11 @@ void Loop::post(std::move_only_function<void()> work) {
 }
 
 void Loop::stop() {
+  const int interrupted = errno;  // called from a signal handler: its victim must not notice
   stopping_.store(true, std::memory_order_release);
   const std::uint64_t one = 1;
-  if (::write(wake_, &one, sizeof one) < 0) return;
+  [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);
+  errno = interrupted;
 }
 
 // --- Sleeping.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One thread's event loop: epoll (edge triggered, each descriptor registered once), timers on a wheel,
-// work posted from other threads, and the detached tasks it owns. Everything but post() and stop()
-// belongs to the loop's own thread. docs/adr/0001 tells why this is ours and not Asio.
+// One thread's event loop: epoll (edge triggered, each descriptor registered once), timers on a
+// wheel, work posted from other threads, and the detached tasks it owns. Everything but post() and
+// stop() belongs to the loop's own thread. docs/adr/0001 tells why this is ours and not Asio.
 #pragma once
 
 #include <sys/epoll.h>
@@ -27,8 +27,8 @@ enum class Ready { kReady, kTimeout, kCancelled };
 
 class Loop;
 
-// An entry on a loop's timer wheel. Fires once, not before `at`, at most kTickMs late. Unlinks itself
-// when destroyed. Neither copied nor moved.
+// An entry on a loop's timer wheel. Fires once, not before `at`, at most kTickMs late. Unlinks
+// itself when destroyed. Neither copied nor moved.
 class Timer {
  public:
   Timer() = default;
@@ -48,7 +48,8 @@ class Timer {
   void* context_ = nullptr;
 };
 
-// Readiness of one descriptor on one loop. Owns the descriptor. At most one reader and one writer wait.
+// Readiness of one descriptor on one loop. Owns the descriptor. At most one reader and one writer
+// wait.
 class Handle {
  public:
   Handle(Loop& loop, int fd);  // registers; `loop` outlives the handle; fd is non-blocking
@@ -62,7 +63,9 @@ class Handle {
 
   // What recv saw: call drained() when it returned EAGAIN or less than it was offered, so that the
   // next readable() waits for a new edge instead of returning at once.
-  void drained() { if (!peer_closed_) can_read_ = false; }
+  void drained() {
+    if (!peer_closed_) can_read_ = false;
+  }
   void congested() { can_write_ = false; }
 
   // Wakes both waiters with kCancelled; later waits return kCancelled at once.
@@ -71,13 +74,15 @@ class Handle {
 
   // Ends the writer's wait with kTimeout and leaves the connection as it is: somebody learned that
   // what is being written is no longer wanted.
-  void wake_writer() { if (writer_) writer_->finish(Ready::kTimeout); }
+  void wake_writer() {
+    if (writer_) writer_->finish(Ready::kTimeout);
+  }
 
   // False: no bytes came since the last drained(), as far as the loop has seen.
   bool can_read() const { return can_read_; }
 
-  // The peer sent FIN or RST (EPOLLRDHUP, EPOLLHUP, EPOLLERR). `on_hangup` runs once on the loop when
-  // that is seen while set; reset connections report `reset`.
+  // The peer sent FIN or RST (EPOLLRDHUP, EPOLLHUP, EPOLLERR). `on_hangup` runs once on the loop
+  // when that is seen while set; reset connections report `reset`.
   bool peer_closed() const { return peer_closed_; }
   bool peer_reset() const { return peer_reset_; }
   // If it was seen before, `then` runs soon, from the loop. It may be set to null again.
@@ -89,7 +94,8 @@ class Handle {
 
   class Wait {
    public:
-    Wait(Handle& handle, bool write, Deadline until) : handle_(handle), write_(write), until_(until) {}
+    Wait(Handle& handle, bool write, Deadline until)
+        : handle_(handle), write_(write), until_(until) {}
     ~Wait();  // a destroyed coroutine leaves no pointer behind
     Wait(const Wait&) = delete;
     bool await_ready();
@@ -126,7 +132,8 @@ class Handle {
   std::move_only_function<void()> on_hangup_;
 };
 
-// A buffer of kBufferBytes from the loop's free list; empty after release(). An idle connection holds none.
+// A buffer of kBufferBytes from the loop's free list; empty after release(). An idle connection
+// holds none.
 inline constexpr std::size_t kBufferBytes = 16 * 1024;
 class Buffer {
  public:
@@ -216,11 +223,12 @@ class Loop {
   std::int64_t wheel_at_ = 0;  // tick up to which timers have run
   std::size_t armed_ = 0;
   std::array<Timer*, kSlots> wheel_{};
+  std::array<std::uint64_t, kSlots / 64> occupied_{};  // a bit for each slot that holds a timer
   std::vector<char*> free_buffers_;
   std::array<epoll_event, kEventsMax> events_;
   int event_count_ = 0;
-  std::vector<Handle::Wait*> ready_;      // to be resumed; a null entry was destroyed meanwhile
-  std::vector<Handle*> hangups_;          // whose on_hangup is due
+  std::vector<Handle::Wait*> ready_;  // to be resumed; a null entry was destroyed meanwhile
+  std::vector<Handle*> hangups_;      // whose on_hangup is due
   std::size_t tasks_ = 0;
   void* roots_ = nullptr;
   std::mutex posted_mutex_;

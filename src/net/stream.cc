@@ -7,13 +7,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "net/socket_endpoint.h"
 
 namespace sallyport::net {
 namespace {
+
+constexpr std::size_t kPartsMax = 1024;  // IOV_MAX: what the kernel takes in one call
 
 std::unexpected<Error> broken(const char* what, int error) {
   return fail(Code::kUnavailable, std::string(what) + ": " + strerror(error));
@@ -53,25 +54,14 @@ class PlainStream final : public Stream {
   }
 
   Task<Result<void>> write_all(std::span<const iovec> parts, Deadline until) override {
-    std::array<iovec, 16> left;
-    std::size_t count = std::min(parts.size(), left.size());
-    std::copy_n(parts.begin(), count, left.begin());
-    std::size_t next = count;  // of `parts`, not yet taken over
-    std::size_t at = 0;
-    while (at < count || next < parts.size()) {
-      if (at == count) {
-        count = std::min(parts.size() - next, left.size());
-        std::copy_n(parts.begin() + static_cast<std::ptrdiff_t>(next), count, left.begin());
-        next += count;
-        at = 0;
-      }
+    std::size_t at = 0;      // the part under way
+    std::size_t offset = 0;  // of it, already sent
+    skip(parts, at, offset, 0);
+    while (at < parts.size()) {
       if (handle_.cancelled()) co_return fail(Code::kUnavailable, "cancelled");
-      msghdr message{};
-      message.msg_iov = &left[at];
-      message.msg_iovlen = count - at;
-      const ssize_t sent = ::sendmsg(handle_.fd(), &message, MSG_NOSIGNAL);
+      const ssize_t sent = send(parts, at, offset);
       if (sent >= 0) {
-        advance(left, at, count, static_cast<std::size_t>(sent));
+        skip(parts, at, offset, static_cast<std::size_t>(sent));
         continue;
       }
       if (errno == EINTR) continue;
@@ -92,13 +82,20 @@ class PlainStream final : public Stream {
   std::string peer_certificate_thumbprint() const override { return {}; }
 
  private:
-  static void advance(std::array<iovec, 16>& left, std::size_t& at, std::size_t count,
-                      std::size_t sent) {
-    while (at < count && sent >= left[at].iov_len) sent -= left[at++].iov_len;
-    if (at < count && sent > 0) {
-      left[at].iov_base = static_cast<char*>(left[at].iov_base) + sent;
-      left[at].iov_len -= sent;
-    }
+  // One system call. A part sent half goes alone, so that the caller's list is used as it is.
+  ssize_t send(std::span<const iovec> parts, std::size_t at, std::size_t offset) const {
+    iovec rest{static_cast<char*>(parts[at].iov_base) + offset, parts[at].iov_len - offset};
+    msghdr message{};
+    message.msg_iov = offset > 0 ? &rest : const_cast<iovec*>(&parts[at]);
+    message.msg_iovlen = offset > 0 ? 1 : std::min<std::size_t>(parts.size() - at, kPartsMax);
+    return ::sendmsg(handle_.fd(), &message, MSG_NOSIGNAL);
+  }
+
+  // Goes `sent` bytes on, and over empty parts.
+  static void skip(std::span<const iovec> parts, std::size_t& at, std::size_t& offset,
+                   std::size_t sent) {
+    offset += sent;
+    while (at < parts.size() && offset >= parts[at].iov_len) offset -= parts[at++].iov_len;
   }
 
   Handle handle_;

@@ -45,11 +45,13 @@ std::string openssl_errors(const char* what) {
 class TlsStream final : public Stream {
  public:
   TlsStream(Loop& loop, int fd, Owned<SSL> ssl) : handle_(loop, fd), ssl_(std::move(ssl)) {
-    SSL_set_fd(ssl_.get(), fd);
+    if (ssl_ && SSL_set_fd(ssl_.get(), fd) != 1) ssl_.reset();
   }
   ~TlsStream() override { ERR_clear_error(); }
 
+  // First of all; the stream is of use only after it.
   Task<Result<void>> handshake(Deadline until) {
+    if (!ssl_) co_return fail(Code::kUnavailable, openssl_errors("tls"));
     for (;;) {
       ERR_clear_error();
       const int done = SSL_do_handshake(ssl_.get());
@@ -103,23 +105,24 @@ class TlsStream final : public Stream {
       Result<void> written = co_await write_bytes(all, until);
       co_return written;
     }
-    // Small parts go into one record; a large part goes as it is.
+    // Parts fill records; only what is larger than one goes without a copy.
     std::string record;
+    std::size_t left = 0;
+    for (const iovec& part : parts) left += part.iov_len;
+    record.reserve(std::min(left, kRecordBytes));
     for (const iovec& part : parts) {
-      const std::string_view bytes(static_cast<const char*>(part.iov_base), part.iov_len);
-      if (record.size() + bytes.size() <= kRecordBytes) {
-        record.append(bytes);
-        continue;
-      }
+      std::string_view bytes(static_cast<const char*>(part.iov_base), part.iov_len);
+      const bool fits = record.size() + bytes.size() <= kRecordBytes;
+      const std::size_t taken = fits ? bytes.size() : kRecordBytes - record.size();
+      record.append(bytes.substr(0, taken));
+      if (fits) continue;
+      bytes.remove_prefix(taken);
       const Result<void> written = co_await write_bytes(record, until);
       if (!written) co_return written;
-      record.clear();
-      if (bytes.size() <= kRecordBytes) {
-        record.append(bytes);
-        continue;
-      }
-      const Result<void> large = co_await write_bytes(bytes, until);
+      const std::string_view whole = bytes.substr(0, bytes.size() - bytes.size() % kRecordBytes);
+      const Result<void> large = co_await write_bytes(whole, until);
       if (!large) co_return large;
+      record.assign(bytes.substr(whole.size()));
     }
     Result<void> rest = co_await write_bytes(record, until);
     co_return rest;
@@ -196,13 +199,25 @@ class TlsStream final : public Stream {
   Owned<SSL> ssl_;
 };
 
+// The certificate must be for the name or address of the configuration, checked by OpenSSL. A name
+// in the subject alone does not count (RFC 9525); an empty name would switch the check off.
+bool name_peer(SSL* ssl, const std::string& host) {
+  if (host.empty() || host.contains('\0')) return false;
+  if (IpAddress::parse(host)) {
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+  }
+  SSL_set_hostflags(ssl,
+                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  return SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
+}
+
 class OpenSslContext final : public TlsContext {
  public:
   explicit OpenSslContext(Owned<SSL_CTX> context) : context_(std::move(context)) {}
 
   Task<Result<std::unique_ptr<Stream>>> accept(Loop& loop, int fd, Deadline until) const override {
     Owned<SSL> ssl(SSL_new(context_.get()));
-    SSL_set_accept_state(ssl.get());
+    if (ssl) SSL_set_accept_state(ssl.get());
     auto stream = std::make_unique<TlsStream>(loop, fd, std::move(ssl));
     const Result<void> done = co_await stream->handshake(until);
     if (!done) co_return std::unexpected(done.error());
@@ -212,20 +227,12 @@ class OpenSslContext final : public TlsContext {
   Task<Result<std::unique_ptr<Stream>>> connect(Loop& loop, int fd, std::string host,
                                                 Deadline until) const override {
     Owned<SSL> ssl(SSL_new(context_.get()));
-    SSL_set_connect_state(ssl.get());
-    // The certificate must be for the name or address of the configuration, checked by OpenSSL.
-    bool named = false;
-    if (IpAddress::parse(host)) {
-      named = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host.c_str()) == 1;
-    } else {
-      SSL_set_hostflags(ssl.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-      named = SSL_set1_host(ssl.get(), host.c_str()) == 1 &&
-              SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
-    }
-    if (!named) {
+    if (!ssl || !name_peer(ssl.get(), host)) {
       ::close(fd);
+      ERR_clear_error();
       co_return fail(Code::kInvalid, "tls: not a host name");
     }
+    SSL_set_connect_state(ssl.get());
     auto stream = std::make_unique<TlsStream>(loop, fd, std::move(ssl));
     const Result<void> done = co_await stream->handshake(until);
     if (!done) co_return std::unexpected(done.error());
@@ -255,13 +262,16 @@ Owned<BIO> memory(const std::string& pem) {
   return Owned<BIO>(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
 }
 
+// OpenSSL would ask for the pass phrase on the terminal and stop the process there.
+int no_pass_phrase(char*, int, int, void*) { return -1; }
+
 Result<void> use_chain(SSL_CTX* context, const std::string& pem) {
   const Owned<BIO> bio = memory(pem);
-  const Owned<X509> leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+  const Owned<X509> leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, no_pass_phrase, nullptr));
   if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) {
     return fail(Code::kInvalid, openssl_errors("tls certificate"));
   }
-  while (X509* const next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+  while (X509* const next = PEM_read_bio_X509(bio.get(), nullptr, no_pass_phrase, nullptr)) {
     if (SSL_CTX_add0_chain_cert(context, next) != 1) {
       X509_free(next);
       return fail(Code::kInvalid, openssl_errors("tls chain"));
@@ -275,7 +285,7 @@ Result<void> use_client_ca(SSL_CTX* context, const TlsServerFiles& files) {
   const Owned<BIO> bio = memory(files.client_ca);
   X509_STORE* const store = SSL_CTX_get_cert_store(context);
   int count = 0;
-  while (X509* const next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+  while (X509* const next = PEM_read_bio_X509(bio.get(), nullptr, no_pass_phrase, nullptr)) {
     const Owned<X509> authority(next);
     if (X509_STORE_add_cert(store, authority.get()) != 1 ||
         SSL_CTX_add_client_CA(context, authority.get()) != 1) {
@@ -313,7 +323,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsServerFile
   const Result<void> chain = use_chain(context->get(), files.certificate);
   if (!chain) return std::unexpected(chain.error());
   const Owned<BIO> bio = memory(files.key);
-  const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_pass_phrase, nullptr));
   if (!key || SSL_CTX_use_PrivateKey(context->get(), key.get()) != 1 ||
       SSL_CTX_check_private_key(context->get()) != 1) {
     return fail(Code::kInvalid, openssl_errors("tls key"));
