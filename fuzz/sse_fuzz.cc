@@ -42,7 +42,7 @@ Read read(std::string_view stream, std::size_t limit, std::size_t first, std::si
       out.raw += event.raw;
       if (fresh) out.events.emplace_back();
       out.events.back().raw += event.raw;
-      out.events.back().type += event.type;
+      out.events.back().type = event.type;
       out.events.back().data += event.data;
       out.events.back().partial = event.partial;
       fresh = event.last;

@@ -35,6 +35,7 @@ std::string_view payload_type(std::string_view data) {
 }
 
 bool is_end(StreamDialect dialect, const net::SseEvent& event) {
+  if (!event.last) return false;
   if (event.data == "[DONE]") return true;
   switch (dialect) {
     case StreamDialect::kChat:
@@ -119,10 +120,6 @@ EventStreamBody::~EventStreamBody() = default;
 bool EventStreamBody::take_events() {
   net::SseEvent event;
   while (!ended_ && splitter_.next(event)) {
-    if (event.partial) {  // over the limit: passed on unread, bytes as they are
-      chain_->out.append(event.raw);
-      continue;
-    }
     if (dialect_ == StreamDialect::kResponses) {
       if (const auto number = sequence_number(event.data)) {
         next_sequence_number_ = static_cast<std::int64_t>(*number) + 1;

@@ -24,10 +24,10 @@ class EventFilter {
  public:
   virtual ~EventFilter() = default;
   // One event. Pass it on to `next` as it is, changed, later, or not at all; the views die with the
-  // call.
+  // call. One over the limit comes in pieces (partial), which are passed on as they are.
   virtual void event(const net::SseEvent& event, EventSink& next) = 0;
-  // The stream is about to end: give out what is held back. The end event comes after this and must be
-  // passed on at once.
+  // The stream is about to end: give out what is held back. The end event comes after this and must
+  // be passed on at once.
   virtual void end(EventSink&) {}
 };
 

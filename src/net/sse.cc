@@ -83,6 +83,15 @@ void read_fields(SseEvent& event, std::string& joined, bool first) {
   }
 }
 
+// The type of an event over the limit: known at every segmentation if its first line tells it.
+std::string_view first_line_type(std::string_view event, std::size_t event_bytes_max, bool first) {
+  if (first && event.starts_with("\xef\xbb\xbf")) event.remove_prefix(3);
+  const std::size_t end = find_break(event.substr(0, event_bytes_max), 0);
+  std::string_view type;
+  if (end == kNone || !field_value(event.substr(0, end), "event", type)) return {};
+  return type;
+}
+
 }  // namespace
 
 SseSplitter::SseSplitter(std::size_t event_bytes_max) : event_bytes_max_(event_bytes_max) {}
@@ -114,7 +123,12 @@ bool SseSplitter::next(SseEvent& event) {
     event.raw = here.substr(0, end.next);
     // Whether it came at once or in pieces, an event over the limit is not read.
     event.partial = oversize_ || end.next > event_bytes_max_;
-    if (!event.partial) read_fields(event, joined_, !begun_);
+    if (!event.partial) {
+      read_fields(event, joined_, !begun_);
+    } else {
+      if (!oversize_) type_ = first_line_type(here, event_bytes_max_, !begun_);
+      event.type = type_;
+    }
     begun_ = true;
     given_ += end.next;
     scanned_ = searched_ = 0;
@@ -125,6 +139,8 @@ bool SseSplitter::next(SseEvent& event) {
   const std::size_t whole = here.size() - (here.ends_with('\r') ? 1 : 0);
   if (whole > 0 && (oversize_ || here.size() > event_bytes_max_)) {
     event.raw = here.substr(0, whole);
+    if (!oversize_) type_ = first_line_type(here, event_bytes_max_, !begun_);
+    event.type = type_;
     event.partial = true;
     event.last = false;
     begun_ = true;

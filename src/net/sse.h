@@ -12,9 +12,10 @@ namespace sallyport::net {
 
 struct SseEvent {
   std::string_view raw;   // with the blank line that ends it
-  std::string_view type;  // value of the last `event:` field; empty if none
+  std::string_view type;  // value of the last `event:` field; empty if none. Over the limit: known
+                          // only if it is the first line
   std::string_view data;  // `data:` lines joined by LF; a view into raw when there is one line
-  bool partial = false;   // a piece of an event over the limit: raw only, to be passed on unread
+  bool partial = false;   // a piece of an event over the limit: no data, to be passed on unread
   bool last = true;       // false: more pieces of the same event follow
 };
 
@@ -36,6 +37,7 @@ class SseSplitter {
   std::string held_;
   std::string_view fresh_;
   std::string joined_;
+  std::string type_;          // of the event that is given out in pieces
   std::size_t scanned_ = 0;   // where the line being read begins
   std::size_t searched_ = 0;  // up to where it was searched for its end
   bool oversize_ = false;     // inside an event that is given out in pieces

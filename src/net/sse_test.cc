@@ -34,7 +34,7 @@ class Reader {
     while (splitter_.next(event)) {
       if (!mid_event_) seen_.emplace_back();
       seen_.back().raw.append(event.raw);
-      seen_.back().type.append(event.type);
+      seen_.back().type = event.type;
       seen_.back().data.append(event.data);
       seen_.back().partial = event.partial;
       mid_event_ = !event.last;
@@ -153,6 +153,8 @@ TEST(SseSplitter, AnEventOverTheLimitIsPassedOnUnreadAtAnyCut) {
       "data: 0123456789\r\rdata: a\n\n",
       "data: 01\ndata: 23\ndata: 4\n\ndata: a\n\n",
       "data: 0123456789\n\r\ndata: a\n\n",
+      "event: x\ndata: 012345678901234\n\ndata: a\n\n",
+      "event: 0123456789\r\ndata: 1\n\n",
       "data: 01234\n\ndata: a\n\n",
       "data: 0123\r\n\r\ndata: a\n\n",
   };
@@ -168,6 +170,15 @@ TEST(SseSplitter, AnEventOverTheLimitIsPassedOnUnreadAtAnyCut) {
       EXPECT_EQ(together, stream);
     }
   }
+}
+
+TEST(SseSplitter, AnEventOverTheLimitStillTellsItsType) {
+  const std::string_view stream = "event: done\ndata: 0123456789\n\nevent: y\n\n";
+  const std::vector<Seen> seen = whole(stream, 15);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].type, "done");
+  EXPECT_EQ(seen[1].type, "y");
+  EXPECT_EQ(whole("data: 0123456789\nevent: done\n\n", 15)[0].type, "") << "not on its first line";
 }
 
 TEST(SseSplitter, MemoryStaysFlatInAnEndlessEvent) {
