@@ -2,6 +2,7 @@
 #include "net/http_server.h"
 
 #include <gtest/gtest.h>
+#include <sys/un.h>
 
 #include <future>
 #include <string>
@@ -41,9 +42,20 @@ class Echo final : public ServerHandler {
     const std::string* type = request.find("content-type");
     response.body = request.method + " " + request.path + "?" + request.query + " " +
                     (type ? *type : "-") + " " + request.body;
+    if (request.path == "/who") response.body = request.local_socket ? "local" : "remote";
     co_return response;
   }
 };
+
+int connect_to(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(port);
+  EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  return fd;
+}
 
 // The server's loop on a thread; the test talks to it with blocking sockets.
 class Served {
@@ -70,15 +82,7 @@ class Served {
     link.finish();
     return link.read_all();
   }
-  int connect() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(port_);
-    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    return fd;
-  }
+  int connect() const { return connect_to(port_); }
   void on_loop(std::function<void(HttpServer&)> act) {
     std::promise<void> done;
     loop_.post([&] {
@@ -127,6 +131,7 @@ const Case kCases[] = {
      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n"},
     {"HTTP/1.0 knows no chunks", "GET /stream HTTP/1.0\r\nhost: x\r\n\r\n",
      "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabab"},
+    {"over TCP nobody is local", "GET /who HTTP/1.1\r\nhost: x\r\n\r\n", OK("6") "\r\nremote"},
     {"nothing", "", ""},
     {"half a head", "GET /a HT", ""},
     {"half a body", "POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhi", ""},
@@ -191,6 +196,65 @@ TEST(HttpServer, StopClosesIdleConnections) {
   });
   EXPECT_EQ(link.read_all(), "");
   served.on_loop([](HttpServer& server) { EXPECT_EQ(server.connections(), 0u); });
+}
+
+Task<void> outlive(Loop& loop, Echo& echo, int listening_fd, std::promise<void>& gone,
+                   std::future<void> asked) {
+  auto server = std::make_unique<HttpServer>(loop, echo, ServerLimits{});
+  server->serve(listening_fd);
+  while (server->connections() < 2) co_await loop.sleep_for(1);
+  server.reset();
+  gone.set_value();
+  while (asked.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    co_await loop.sleep_for(1);
+  }
+}
+
+TEST(HttpServer, ConnectionsMayOutliveIt) {
+  Echo echo;
+  Loop loop;
+  const Result<int> fd = listen_tcp({IpAddress::v4(0x7f000001), 0}, false);
+  const std::uint16_t port = local_endpoint(*fd)->port;
+  std::promise<void> gone;
+  std::promise<void> asked;
+  std::string rest;
+  std::jthread client([&] {
+    RawPeer::Link silent(connect_to(port));
+    RawPeer::Link half(connect_to(port));
+    half.send("GET / HT");
+    gone.get_future().wait();
+    rest = silent.read_all() + half.read_all();
+    asked.set_value();
+  });
+  run_on(loop, outlive(loop, echo, *fd, gone, asked.get_future()));
+  client.join();
+  EXPECT_EQ(rest, "");
+}
+
+TEST(HttpServer, AUnixSocketIsToldApart) {
+  const std::string path = ::testing::TempDir() + "server_test." + std::to_string(::getpid());
+  const Result<int> fd = listen_unix(path);
+  ASSERT_TRUE(fd) << fd.error().what;
+  std::string answer;
+  Loop loop;
+  Echo echo;
+  HttpServer server(loop, echo, {});
+  server.serve(*fd);
+  std::jthread client([&] {
+    const int connected = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    path.copy(to.sun_path, sizeof to.sun_path - 1);
+    EXPECT_EQ(::connect(connected, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    RawPeer::Link link(connected);
+    link.send("GET /who HTTP/1.1\r\nhost: x\r\n\r\n");
+    answer = link.read_some();
+    loop.stop();
+  });
+  loop.run();
+  client.join();
+  ::unlink(path.c_str());
+  EXPECT_TRUE(answer.ends_with("local")) << answer;
 }
 
 TEST(HttpServer, AboveTheLimitWaitsInTheBacklog) {
