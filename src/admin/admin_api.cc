@@ -286,9 +286,13 @@ net::ServerResponse AdminApi::show_key(std::string_view name) const {
 
 net::ServerResponse AdminApi::readiness() const {
   std::vector<HealthCheck> checks;
-  checks.push_back({"journal", parts_.recorder.accepting(), true,
-                    parts_.recorder.accepting() ? "accepting" : "cannot write"});
   for (const HealthSource* source : parts_.health) source->report(checks);
+  // Whoever knows the journal better has told; it is never left out.
+  if (std::ranges::find(checks, "journal", &HealthCheck::name) == checks.end()) {
+    const bool accepting = parts_.recorder.accepting();
+    checks.insert(checks.begin(),
+                  {"journal", accepting, true, accepting ? "accepting" : "cannot write"});
+  }
   const bool ready = std::ranges::all_of(
       checks, [](const HealthCheck& check) { return check.ok || !check.essential; });
   std::string body;
@@ -311,8 +315,6 @@ net::ServerResponse AdminApi::metrics() const {
   page.gauge("sallyport_info", "Version of the running program.", {{"version", parts_.version}}, 1);
   page.gauge("sallyport_start_time_seconds", "Start of the program, in seconds since 1970.", {},
              static_cast<double>(started_at_.time_since_epoch().count()) / 1000);
-  page.gauge("sallyport_journal_accepting", "1 while the journal can write.", {},
-             parts_.recorder.accepting() ? 1 : 0);
   for (const MetricSource* source : parts_.metrics) source->collect(page);
   return text_answer(200, kOpenMetricsType, page.text());
 }

@@ -75,8 +75,7 @@ std::vector<Field> http_fields() {
        "Where spooled uploads lie: unlinked, and encrypted with a key that only the process "
        "knows."},
       {"http.connections_max", kInteger, AT(config->http.connections_max),
-       "Client connections at one time; further ones are closed when accepted.", 1, 1'000'000,
-       kRestart},
+       "Client connections at one time; further ones are closed when accepted.", 1, 1'000'000},
       {"http.timeouts.head", kDuration, AT(config->http.head_ms),
        "For a whole request head, from its first byte.", 100, 10 * kMinute},
       {"http.timeouts.body", kDuration, AT(config->http.body_ms),

@@ -206,6 +206,17 @@ TEST_F(LoadTest, ReloadTakesLiveFieldsAndKeepsTheOthers) {
   EXPECT_EQ(good->config->http.idle_ms, 5000);
 }
 
+TEST_F(LoadTest, KeysAreNotDemandedBeforeThereIsAPepper) {
+  const LoadResult open = load(
+      "version: 1\nkeys: {required: false}\nupstream: [{name: a, base_url: \"http://[::1]:1\"}]\n");
+  ASSERT_TRUE(open);
+  const auto next = reload_text(open->config, kRunning, around_);
+  ASSERT_TRUE(next);
+  const std::vector<std::string> kept = {"keys.pepper", "keys.required"};
+  EXPECT_EQ(next->kept, kept);
+  EXPECT_FALSE(next->config->keys.required) << "a restart closes the gate, and the log says so";
+}
+
 TEST_F(LoadTest, ReloadOfTheSameFileChangesNothing) {
   const LoadResult running = load(kRunning);
   ASSERT_TRUE(running);

@@ -59,6 +59,12 @@ std::expected<Reloaded, std::vector<Problem>> take_over(const Config& running, L
     copy(field, place_of(running), place_of(*next));
     result.kept.emplace_back(field.path);
   }
+  // The pepper needs a restart; without one no key can be checked, so keys cannot be demanded yet.
+  if (next->keys.required && next->keys.pepper.empty()) {
+    next->keys.required = running.keys.required;
+    std::erase(result.changed, "keys.required");
+    result.kept.emplace_back("keys.required");
+  }
   if (listeners_differ(running, *next)) {
     next->http.listeners = running.http.listeners;
     result.kept.emplace_back("http.listeners");
