@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -76,7 +77,7 @@ class Sick final : public HealthSource {
   void report(std::vector<HealthCheck>& checks) const override {
     checks.push_back({"upstream.openai", ok, essential, ok ? "closed" : "breaker open"});
   }
-  bool ok = true, essential = true;
+  std::atomic<bool> ok = true, essential = true;
 };
 
 class Counting final : public MetricSource {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/reload.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "config/fields.h"
 
