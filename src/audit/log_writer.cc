@@ -38,6 +38,13 @@ Result<void> LogWriter::write_ahead(SegmentFile& file, std::size_t end) {
   return {};
 }
 
+// The zeros are durable before a line is written over them: so the zero tail of an open segment
+// survives a power cut too, and its absence tells that a segment was sealed.
+Result<void> LogWriter::extend(std::size_t end) {
+  const Result<void> done = write_ahead(*file_, end);
+  return done ? sync() : done;
+}
+
 Result<void> LogWriter::fill_segment(SegmentFile& file) {
   allocated_ = 0;
   Result<void> done = write_ahead(file, state_.unsynced_text.size());
@@ -103,7 +110,7 @@ void LogWriter::add(Event& event) {
 Result<void> LogWriter::write_batch() {
   Result<void> done;
   if (size_ > 0 && size_ + batch_.size() > sizes_.segment_bytes) done = rotate();
-  if (done) done = write_ahead(*file_, size_ + batch_.size());
+  if (done && size_ + batch_.size() >= allocated_) done = extend(size_ + batch_.size());
   if (done) done = write_whole(*file_, size_, batch_);
   if (done) {
     if (batch_announces_) announced_ = batch_announces_;

@@ -55,6 +55,7 @@ class LogWriter {
 
  private:
   Result<void> write_ahead(SegmentFile& file, std::size_t end);
+  Result<void> extend(std::size_t end);
   Result<void> fill_segment(SegmentFile& file);
   Result<void> rotate();
   void let_go();

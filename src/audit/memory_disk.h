@@ -34,9 +34,9 @@ class MemoryDisk final : public FileSystem {
     const std::lock_guard lock(mutex_);
     plan_ = std::move(plan);
   }
-  std::uint64_t faults() const {
+  std::uint64_t take_faults() {
     const std::lock_guard lock(mutex_);
-    return faults_;
+    return std::exchange(faults_, 0);
   }
   std::uint64_t syncs() const {
     const std::lock_guard lock(mutex_);
