@@ -53,6 +53,7 @@ enum class Cancel { kNone, kClientGone, kKeyRevoked, kShutdown };
 
 struct Usage {  // as the provider told it
   std::optional<std::int64_t> input, output, cached, cache_write;
+  std::optional<std::int64_t> input_audio, input_image;  // of input, where priced apart
   std::optional<std::string> model;         // the answer's model name
   std::optional<std::string> service_tier;  // of the answer
   std::optional<double> seconds;            // transcriptions billed by duration

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "meter/metering.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/json_reader.h"
@@ -14,6 +16,19 @@ namespace {
 // Streams of these tell their usage only when asked (stream_options.include_usage).
 bool usage_on_request(std::string_view path) {
   return path == "/v1/chat/completions" || path == "/v1/completions";
+}
+
+// Calls that make something new. Reading a stored response again tells its usage again: counted
+// there, it would be paid twice.
+constexpr std::string_view kMetered[] = {
+    "/v1/chat/completions",   "/v1/completions",       "/v1/responses",
+    "/v1/responses/compact",  "/v1/embeddings",        "/v1/images/generations",
+    "/v1/images/edits",       "/v1/images/variations", "/v1/audio/transcriptions",
+    "/v1/audio/translations", "/v1/audio/speech",      "/v1/moderations",
+};
+
+bool is_metered(const Exchange& x) {
+  return x.method == "POST" && std::ranges::find(kMetered, x.path) != std::end(kMetered);
 }
 
 // Where in the body the option goes, so that the provider tells usage; nothing if it is asked for
@@ -51,7 +66,7 @@ std::optional<std::int64_t> speech_characters(const Exchange& x) {
   JsonMembers members(x.body.bytes);
   JsonMember member;
   while (members.next(member)) {
-    if (member.key != "input") continue;
+    if (json_unescape(member.key) != "input") continue;
     const auto text = json_string(member.value);
     if (!text) return std::nullopt;
     std::int64_t characters = 0;
@@ -108,6 +123,7 @@ bool is_json(const Answer& answer) {
 }  // namespace
 
 Task<std::optional<Refusal>> Metering::admit(Exchange& x) {
+  if (!is_metered(x)) co_return std::nullopt;
   if (x.body.kind == BodyKind::kJson && x.stream && usage_on_request(x.path)) {
     auto splice = ask_for_usage(x.body.bytes);
     x.usage_asked_by_client = !splice.has_value();
@@ -121,7 +137,7 @@ Task<std::optional<Refusal>> Metering::admit(Exchange& x) {
 }
 
 void Metering::answer(Exchange& x) {
-  if (!x.answer.body) return;
+  if (!x.answer.body || !is_metered(x)) return;
   if (x.answer.event_stream) {
     x.answer.event_filters.push_back(usage_events(x));
   } else if (x.answer.status < 400 && is_json(x.answer)) {

@@ -23,9 +23,11 @@ struct Field {
   std::string_view name;
   std::optional<double> Price::* place;
 };
-constexpr std::array<Field, 7> kFields{{{"input", &Price::input},
+constexpr std::array<Field, 9> kFields{{{"input", &Price::input},
                                         {"cached", &Price::cached},
                                         {"output", &Price::output},
+                                        {"audio_input", &Price::audio_input},
+                                        {"image_input", &Price::image_input},
                                         {"minute", &Price::minute},
                                         {"characters", &Price::characters},
                                         {"flex", &Price::flex},
@@ -68,6 +70,54 @@ Result<std::pair<std::string, Price>> read_price(const JsonValue& row) {
   return std::pair(std::move(model), price);
 }
 
+// Adds up what was used; without a total as soon as the price of one part is unknown.
+class Bill {
+ public:
+  Bill& add(double amount, const std::optional<double>& unit) {
+    if (amount == 0) return *this;
+    if (!unit) known_ = false;
+    total_ += amount * unit.value_or(0);
+    return *this;
+  }
+  std::optional<double> total() const { return known_ ? std::optional(total_) : std::nullopt; }
+
+ private:
+  double total_ = 0;
+  bool known_ = true;
+};
+
+// Sound, pictures and cached tokens are parts of the input with prices of their own. A picture
+// without one is charged as text, as most models do, and a cached token as a fresh one: rather too
+// much than too little.
+std::optional<double> token_cost(const Price& price, const Usage& usage) {
+  if (!usage.input || !usage.output) return std::nullopt;
+  double text = static_cast<double>(*usage.input);
+  const auto take = [&text](const std::optional<std::int64_t>& part) {
+    const double count = std::min(text, static_cast<double>(part.value_or(0)));
+    text -= count;
+    return count * kPerMillion;
+  };
+  const double audio = take(usage.input_audio);
+  const double image = take(usage.input_image);
+  const double cached = take(usage.cached);
+  return Bill()
+      .add(audio, price.audio_input)
+      .add(image, price.image_input ? price.image_input : price.input)
+      .add(cached, price.cached ? price.cached : price.input)
+      .add(text * kPerMillion, price.input)
+      .add(static_cast<double>(*usage.output) * kPerMillion, price.output)
+      .total();
+}
+
+// A tier whose price the table does not tell has none.
+std::optional<double> tier_factor(const Price& price, const Usage& usage) {
+  const std::string_view tier = usage.service_tier ? std::string_view(*usage.service_tier) : "";
+  if (tier.empty() || tier == "default" || tier == "auto" || tier == "standard") return 1;
+  if (tier == "flex") return price.flex;
+  if (tier == "priority") return price.priority;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Prices>> Prices::load(const Config& config) {
@@ -107,36 +157,18 @@ const Price* Prices::find(std::string_view model) const {
 std::optional<double> Prices::cost_usd(std::string_view model, const Usage& usage) const {
   const Price* const price = find(model);
   if (price == nullptr) return std::nullopt;
-  double cost = 0;
-  bool known = false;
-  const auto charge = [&](double amount, const std::optional<double>& unit) {
-    if (amount == 0) return true;
-    if (!unit) return false;
-    cost += amount * *unit;
-    return true;
-  };
+  std::optional<double> cost;
   if (usage.input || usage.output) {
-    const double input = static_cast<double>(usage.input.value_or(0));
-    const double cached = std::min(input, static_cast<double>(usage.cached.value_or(0)));
-    const auto& cached_price = price->cached ? price->cached : price->input;
-    known = charge((input - cached) * kPerMillion, price->input) &&
-            charge(cached * kPerMillion, cached_price) &&
-            charge(static_cast<double>(usage.output.value_or(0)) * kPerMillion, price->output);
-    if (!known) return std::nullopt;
+    cost = token_cost(*price, usage);
+  } else if (usage.seconds) {
+    cost = Bill().add(*usage.seconds / 60, price->minute).total();
+  } else if (usage.characters) {
+    const auto characters = static_cast<double>(*usage.characters);
+    cost = Bill().add(characters * kPerMillion, price->characters).total();
   }
-  if (usage.seconds && !known) known = charge(*usage.seconds / 60, price->minute);
-  if (usage.characters && !known) {
-    known = charge(static_cast<double>(*usage.characters) * kPerMillion, price->characters);
-  }
-  if (!known) return std::nullopt;
-  const std::string_view tier =
-      usage.service_tier ? *usage.service_tier : std::string_view("default");
-  if (tier == "flex") return price->flex ? std::optional(cost * *price->flex) : std::nullopt;
-  if (tier == "priority")
-    return price->priority ? std::optional(cost * *price->priority) : std::nullopt;
-  if (tier != "default" && tier != "auto")
-    return std::nullopt;  // a tier whose price nobody told us
-  return cost;
+  const auto factor = tier_factor(*price, usage);
+  if (!cost || !factor) return std::nullopt;
+  return *cost * *factor;
 }
 
 }  // namespace sallyport::meter

@@ -17,6 +17,8 @@ namespace sallyport::meter {
 
 struct Price {                                  // USD
   std::optional<double> input, cached, output;  // per 1,000,000 tokens
+  std::optional<double> audio_input;            // of the input tokens, those that are sound
+  std::optional<double> image_input;            // those that are pictures; without: as text
   std::optional<double> minute;                 // of audio
   std::optional<double> characters;             // per 1,000,000
   std::optional<double> flex, priority;         // factor on all of it for that service tier

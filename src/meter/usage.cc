@@ -42,6 +42,8 @@ std::optional<Usage> read_usage(const JsonValue& usage) {
   if (details) {
     found.cached = tokens(*details, {"cached_tokens"});
     found.cache_write = tokens(*details, {"cache_write_tokens"});
+    found.input_audio = tokens(*details, {"audio_tokens"});
+    found.input_image = tokens(*details, {"image_tokens"});
   }
   const auto seconds = usage.at("seconds");
   if (seconds && seconds->number() && *seconds->number() >= 0 &&

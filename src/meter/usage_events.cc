@@ -6,6 +6,7 @@
 
 #include "base/json_reader.h"
 #include "meter/usage.h"
+#include "meter/usage_tail.h"
 
 namespace sallyport::meter {
 namespace {
@@ -31,9 +32,13 @@ class UsageEvents final : public EventFilter {
   explicit UsageEvents(Exchange& x) : x_(x) {}
 
   void event(const net::SseEvent& event, EventSink& next) override {
+    if (event.partial) {
+      pass(event);
+      next.event(event);
+      return;
+    }
     // Most chunks do not speak of usage: they pass after one search.
-    if (event.partial || event.data.find(kUsage) == std::string_view::npos ||
-        !check_json(event.data)) {
+    if (event.data.find(kUsage) == std::string_view::npos || !check_json(event.data)) {
       next.event(event);
       return;
     }
@@ -46,6 +51,27 @@ class UsageEvents final : public EventFilter {
   }
 
  private:
+  // An event that is too large to hold, such as a finished picture, has its usage read as it goes
+  // by. Its data is one line behind the first "data:"; a type and comments may stand before it.
+  void pass(const net::SseEvent& event) {
+    std::string_view bytes = event.raw;
+    if (!in_large_) {
+      large_ = UsageTail();
+      const std::size_t data = bytes.find("data:");
+      if (data == std::string_view::npos) return;  // broken off before its data: not worth a guess
+      bytes.remove_prefix(data + 5);
+      in_large_ = true;
+    }
+    large_.feed(bytes);
+    if (!event.last) return;
+    in_large_ = false;
+    auto usage = read_usage(large_.value("usage"));
+    if (!usage) return;
+    x_.usage = std::move(usage);
+    x_.usage->model = json_string(large_.value("model"));
+    x_.usage->service_tier = json_string(large_.value("service_tier"));
+  }
+
   // Usage stands at the top (chat, images, audio) or in the response that is complete.
   void look(std::string_view data) {
     JsonMembers members(data);
@@ -96,6 +122,8 @@ class UsageEvents final : public EventFilter {
   Exchange& x_;
   std::optional<std::string> model_;
   std::optional<std::string> tier_;
+  UsageTail large_;
+  bool in_large_ = false;
 };
 
 }  // namespace

@@ -12,6 +12,13 @@ namespace {
 constexpr std::array<std::string_view, 3> kWanted{"usage", "model", "service_tier"};
 constexpr std::size_t kKeyBytesMax = 32;
 
+constexpr std::array<bool, 256> make_nesting() {
+  std::array<bool, 256> table{};
+  for (const char c : {'"', '{', '}', '[', ']'}) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+constexpr std::array<bool, 256> kNesting = make_nesting();
+
 bool blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 }  // namespace
@@ -25,6 +32,10 @@ void UsageTail::feed(std::string_view bytes) {
   while (!bytes.empty() && in_ != In::kDone) {
     if (in_string_ && in_ == In::kValue) {
       pass_string(bytes);
+      continue;
+    }
+    if (in_ == In::kValue && depth_ > 0) {
+      pass_nested(bytes);
       continue;
     }
     step(bytes.front());
@@ -52,10 +63,32 @@ void UsageTail::pass_string(std::string_view& bytes) {
       in_string_ = false;
     }
   }
-  if (capturing_) text_.append(bytes.substr(0, length));
+  keep(bytes.substr(0, length));
   bytes.remove_prefix(length);
-  if (text_.size() > kValueBytesMax) capturing_ = false;
   if (!in_string_ && depth_ == 0) end_value();
+}
+
+// Inside an object or array that is a value: jump to the next quote or bracket.
+void UsageTail::pass_nested(std::string_view& bytes) {
+  std::size_t at = 0;
+  while (at < bytes.size() && !kNesting[static_cast<unsigned char>(bytes[at])]) ++at;
+  const std::size_t length = std::min(at + 1, bytes.size());
+  keep(bytes.substr(0, length));
+  if (at < bytes.size()) {
+    const char c = bytes[at];
+    in_string_ = c == '"';
+    if (c == '{' || c == '[') ++depth_;
+    if ((c == '}' || c == ']') && --depth_ == 0) end_value();
+  }
+  bytes.remove_prefix(length);
+}
+
+void UsageTail::keep(std::string_view bytes) {
+  if (!capturing_) return;
+  text_.append(bytes.substr(0, kValueBytesMax + 1 - text_.size()));
+  if (text_.size() <= kValueBytesMax) return;
+  capturing_ = false;
+  std::string().swap(text_);
 }
 
 void UsageTail::step(char c) {
@@ -71,6 +104,8 @@ void UsageTail::step(char c) {
       if (c == '"') {
         key_.clear();
         in_ = In::kKeyText;
+      } else if (c == '}') {
+        end_object();
       } else if (!blank(c) && c != ',') {
         in_ = In::kDone;
       }
@@ -98,20 +133,21 @@ void UsageTail::step(char c) {
     case In::kDone:
       return;
   }
-  // Inside a value that is not a string at this place.
-  const bool closes = c == '}' || c == ']';
-  if (depth_ == 0 && (c == ',' || closes)) {  // the end of a number or a word
+  // Inside a number or a word.
+  if (c == ',' || c == '}' || c == ']') {
     end_value();
-    in_ = closes ? In::kDone : In::kKey;
+    if (c != ',') end_object();
     return;
   }
-  if (capturing_) text_.push_back(c);
-  if (c == '"') in_string_ = true;
-  if (c == '{' || c == '[') ++depth_;
-  if (closes && --depth_ == 0) end_value();
+  keep({&c, 1});
 }
 
 void UsageTail::begin_value(char c) {
+  if (c == '{' && key_ == "response" && !in_response_) {
+    in_response_ = true;
+    in_ = In::kKey;
+    return;
+  }
   capturing_ = std::find(kWanted.begin(), kWanted.end(), key_) != kWanted.end();
   text_.clear();
   if (capturing_) text_.push_back(c);
@@ -125,6 +161,11 @@ void UsageTail::end_value() {
   if (capturing_) values_[key_] = std::exchange(text_, {});
   capturing_ = false;
   in_ = In::kKey;
+}
+
+void UsageTail::end_object() {
+  in_ = in_response_ ? In::kKey : In::kDone;
+  in_response_ = false;
 }
 
 }  // namespace sallyport::meter

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Picks a few top-level members out of a JSON answer of any size while it passes, without keeping
-// it: usage stands at the end of megabytes of embeddings. Trusts nothing: on text that is not JSON
-// it finds nothing.
+// Picks a few members out of a JSON answer of any size while it passes, without keeping it: usage
+// stands at the end of megabytes of embeddings. Looks at the top level and into `response`, where
+// the events of a responses stream have theirs. Trusts nothing: text that is not JSON may hide a
+// member, it costs no more memory and time than its length.
 #pragma once
 
 #include <cstddef>
@@ -25,10 +26,14 @@ class UsageTail {
   void step(char c);
   void begin_value(char c);
   void end_value();
+  void end_object();
+  void keep(std::string_view bytes);
   void pass_string(std::string_view& bytes);
+  void pass_nested(std::string_view& bytes);
 
   In in_ = In::kStart;
   std::size_t depth_ = 0;  // of the value being passed, below the top
+  bool in_response_ = false;
   bool in_string_ = false;
   bool escaped_ = false;
   bool capturing_ = false;

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meter/prices.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace sallyport::meter {
+namespace {
+
+constexpr std::string_view kTable = R"({"version":1,"models":[
+  {"model":"m","input":2.0,"cached":0.5,"output":8.0,"flex":0.5},
+  {"model":"m-2024-05-13","input":5.0,"output":15.0},
+  {"model":"ear","input":1.0,"audio_input":6.0,"output":10.0},
+  {"model":"eye","input":5.0,"image_input":10.0,"output":40.0},
+  {"model":"embed","input":0.1},
+  {"model":"listen","minute":0.006},
+  {"model":"speak","characters":15.0},
+  {"model":"free","input":0.0}]})";
+
+struct Used {
+  std::int64_t input = 0;
+  std::int64_t output = 0;
+  std::int64_t cached = 0;
+  std::int64_t audio = 0;
+  std::int64_t image = 0;
+};
+
+Usage tokens(const Used& used) {
+  Usage usage;
+  usage.input = used.input;
+  usage.output = used.output;
+  usage.cached = used.cached;
+  usage.input_audio = used.audio;
+  usage.input_image = used.image;
+  return usage;
+}
+
+TEST(Prices, CostIsUsageTimesPrice) {
+  const auto prices = Prices::parse(kTable);
+  ASSERT_TRUE(prices) << prices.error().what;
+  constexpr std::int64_t kMillion = 1'000'000;
+  constexpr double kUnknown = -1;
+  struct Case {
+    const char* why;
+    const char* model;
+    Used used;
+    double usd;
+  };
+  const Case kCases[] = {
+      {"input and output", "m", {kMillion, kMillion}, 10.0},
+      {"cached tokens are part of the input", "m", {kMillion, 0, kMillion / 2}, 1.25},
+      {"more cached than input cannot be", "m", {kMillion, 0, 2 * kMillion}, 0.5},
+      {"no price for cached: as fresh", "embed", {kMillion, 0, kMillion}, 0.1},
+      {"nothing used costs nothing", "m", {}, 0},
+      {"a small call", "m", {12, 7}, 12 * 2e-6 + 7 * 8e-6},
+      {"a date is not part of the name", "m-2025-01-31", {kMillion}, 2.0},
+      {"the short date neither", "m-0613", {kMillion}, 2.0},
+      {"but an exact row comes first", "m-2024-05-13", {kMillion}, 5.0},
+      {"sound has its price", "ear", {kMillion, 0, 0, kMillion / 2}, 3.5},
+      {"sound without a price is unknown", "m", {kMillion, 0, 0, 1}, kUnknown},
+      {"pictures have theirs", "eye", {kMillion, 0, 0, 0, kMillion / 2}, 7.5},
+      {"or cost as text", "m", {kMillion, 0, 0, 0, kMillion / 2}, 2.0},
+      {"output without a price is unknown", "embed", {kMillion, 1}, kUnknown},
+      {"tokens of a model billed by the minute", "listen", {1}, kUnknown},
+      {"free is 0, not unknown", "free", {kMillion}, 0},
+      {"an unknown model", "n", {kMillion}, kUnknown},
+      {"a longer name is another model", "m-audio", {kMillion}, kUnknown},
+      {"a fine-tuned model is another model", "ft:m:org::id", {kMillion}, kUnknown},
+      {"case counts", "M", {kMillion}, kUnknown},
+      {"only a date", "-2024-05-13", {kMillion}, kUnknown},
+      {"no name", "", {kMillion}, kUnknown},
+  };
+  for (const Case& c : kCases) {
+    const auto cost = (*prices)->cost_usd(c.model, tokens(c.used));
+    EXPECT_NEAR(cost.value_or(kUnknown), c.usd, 1e-12) << c.why;
+  }
+}
+
+TEST(Prices, HalfOfTheFiguresIsNoCost) {
+  const auto prices = Prices::parse(kTable);
+  Usage usage;
+  usage.output = 5;
+  EXPECT_FALSE((*prices)->cost_usd("m", usage)) << "the input was told wrongly or not at all";
+  EXPECT_FALSE((*prices)->cost_usd("m", Usage())) << "nothing told is not nothing used";
+}
+
+TEST(Prices, MinutesCharactersAndTiers) {
+  const auto prices = Prices::parse(kTable);
+  Usage listened;
+  listened.seconds = 90;
+  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("listen", listened), 0.009);
+  EXPECT_FALSE((*prices)->cost_usd("m", listened));
+  Usage spoken;
+  spoken.characters = 2'000'000;
+  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("speak", spoken), 30);
+
+  Usage usage = tokens({1'000'000, 0});
+  for (const char* tier : {"default", "auto"}) {
+    usage.service_tier = tier;
+    EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("m", usage), 2.0) << tier;
+  }
+  usage.service_tier = "flex";
+  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("m", usage), 1.0);
+  for (const char* tier : {"priority", "scale", "fast", "FLEX"}) {
+    usage.service_tier = tier;
+    EXPECT_FALSE((*prices)->cost_usd("m", usage)) << tier;
+  }
+}
+
+TEST(Prices, ATableWithASlipIsRefused) {
+  struct Case {
+    const char* why;
+    const char* json;
+    const char* named;  // must be in the message
+  };
+  const Case kCases[] = {
+      {"not JSON", "{", "not JSON"},
+      {"no version", R"({"models":[]})", "version"},
+      {"a later version", R"({"version":2,"models":[]})", "version"},
+      {"no models", R"({"version":1})", "models"},
+      {"an unknown field", R"({"version":1,"models":[{"model":"m","inptu":1}]})", "m: inptu"},
+      {"a negative price", R"({"version":1,"models":[{"model":"m","input":-1}]})", "m: input"},
+      {"a price per token by mistake", R"({"version":1,"models":[{"model":"m","input":1e7}]})",
+       "m: input"},
+      {"text for a price", R"({"version":1,"models":[{"model":"m","input":"1"}]})", "m: input"},
+      {"null for a price", R"({"version":1,"models":[{"model":"m","input":null}]})", "m: input"},
+      {"no name", R"({"version":1,"models":[{"input":1}]})", "without a model"},
+      {"twice", R"({"version":1,"models":[{"model":"m"},{"model":"m"}]})", "twice"},
+      {"a row that is no object", R"({"version":1,"models":["m"]})", "without a model"},
+  };
+  for (const Case& c : kCases) {
+    const auto prices = Prices::parse(c.json);
+    ASSERT_FALSE(prices) << c.why;
+    EXPECT_EQ(prices.error().code, Code::kInvalid) << c.why;
+    EXPECT_TRUE(prices.error().what.contains(c.named)) << c.why << ": " << prices.error().what;
+  }
+}
+
+TEST(Prices, TheBuiltInTableKnowsTheCommonModels) {
+  const auto prices = Prices::load(Config());
+  ASSERT_TRUE(prices) << prices.error().what;
+  for (const char* model : {"gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "gpt-4.1",
+                            "o3", "o4-mini", "text-embedding-3-small", "whisper-1", "tts-1"}) {
+    EXPECT_NE((*prices)->find(model), nullptr) << model;
+  }
+  const Usage usage = tokens({1'000'000, 1'000'000});
+  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("gpt-4o-mini", usage), 0.75);
+}
+
+TEST(Prices, AFileOfTheOperatorReplacesIt) {
+  const std::string path = testing::TempDir() + "sallyport_prices_test.json";
+  std::ofstream(path) << kTable;
+  Config config;
+  config.prices = path;
+  const auto prices = Prices::load(config);
+  ASSERT_TRUE(prices) << prices.error().what;
+  EXPECT_NE((*prices)->find("m"), nullptr);
+  EXPECT_EQ((*prices)->find("gpt-4o"), nullptr);
+  config.prices = path + ".none";
+  EXPECT_EQ(Prices::load(config).error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace sallyport::meter
