@@ -11,8 +11,6 @@
 namespace sallyport::audit {
 namespace {
 
-constexpr std::size_t kSegmentBytesMin = 64u << 10;
-
 // The outcome of a request whose own outcome never reached the log: what was known of it stays.
 Event aborted(Event event, UtcTime now) {
   event.kind = Kind::kRequest;
@@ -23,8 +21,14 @@ Event aborted(Event event, UtcTime now) {
   return event;
 }
 
-std::size_t segment_bytes_of(const Config& config) {
-  return std::clamp(config.segment_bytes, kSegmentBytesMin, kSegmentBytesMax / 2);
+std::size_t segment_bytes_of(const Config& config, const Limits& limits) {
+  return std::clamp(config.segment_bytes, limits.segment_bytes_min, kSegmentBytesMax / 2);
+}
+
+// A batch never fills a segment alone, so that no segment grows beyond its size.
+Limits within(Limits limits, std::size_t segment_bytes) {
+  limits.batch_bytes_max = std::min(limits.batch_bytes_max, segment_bytes / 4);
+  return limits;
 }
 
 }  // namespace
@@ -51,9 +55,10 @@ Journal::Journal(const Config& config, const Clock& clock, FileSystem& files, Li
                  std::unique_ptr<FileSystem::Lock> lock, LogState state)
     : config_(config),
       clock_(clock),
-      limits_(limits),
+      limits_(within(limits, segment_bytes_of(config, limits))),
       lock_(std::move(lock)),
-      log_(files, config.path, {segment_bytes_of(config), limits.allocate_bytes}, std::move(state)),
+      log_(files, config.path, {segment_bytes_of(config, limits), limits.allocate_bytes},
+           std::move(state)),
       backoff_(limits.backoff_first) {}
 
 Journal::~Journal() { stop(); }

@@ -35,6 +35,7 @@ struct Limits {
   std::chrono::milliseconds backoff_first{50};  // after a failure, doubled up to backoff_max
   std::chrono::milliseconds backoff_max{1'000};
   std::size_t allocate_bytes = 1u << 20;
+  std::size_t segment_bytes_min = 256u << 10;  // Config::segment_bytes is raised to it
   // Outcomes that could not be recorded, kept to close their intents after recovery. Beyond it
   // an intent stays open until the next start; it is visible as such.
   std::size_t lost_outcomes_max = 16'384;

@@ -117,6 +117,7 @@ TEST_F(JournalTest, ManyCallersShareOneSync) {
   // While the first sync is held, everything else queues and then needs one more.
   std::promise<void> entered, release;
   std::atomic<int> syncs = 0;
+  limits_.allocate_bytes = 1u << 20;  // no growing of the file in between
   auto journal = open();
   disk_.set_plan([&](MemoryDisk::Operation operation, const std::string&) {
     if (operation == MemoryDisk::Operation::kSync && syncs++ == 0) {
@@ -210,6 +211,7 @@ TEST_F(JournalTest, TimeNeverGoesBackInTheLog) {
 
 TEST_F(JournalTest, SegmentsFollowEachOtherWithoutGap) {
   config_.segment_bytes = 64u << 10;
+  limits_.segment_bytes_min = 0;
   auto journal = open();
   for (int i = 0; i < 1'000; ++i) {
     const std::string id = "r" + std::to_string(i);

@@ -20,16 +20,16 @@
 namespace sallyport::audit {
 
 struct QuerySpec {
-  std::string journal;                  // Config::path
-  std::optional<std::string> key;       // api_key_id, kid or claimed_kid, whole
-  std::optional<std::string> kid;       // the credential alone, shown or claimed
-  std::optional<std::string> ip;        // any spelling of the address, or a range (CIDR)
-  std::optional<std::string> status;    // "200", "4xx", or "open" for intents without outcome
-  std::optional<std::string> endpoint;  // begins so; with or without the method
-  std::optional<std::string> model;     // whole, or a beginning that ends in '*'
-  std::optional<Kind> kind;
-  std::optional<std::string> request_id;
-  Period period;            // since included, until excluded
+  std::string journal;                    // Config::path
+  std::optional<std::string> key{};       // api_key_id, kid or claimed_kid, whole
+  std::optional<std::string> kid{};       // the credential alone, shown or claimed
+  std::optional<std::string> ip{};        // any spelling of the address, or a range (CIDR)
+  std::optional<std::string> status{};    // "200", "4xx", or "open" for intents without outcome
+  std::optional<std::string> endpoint{};  // begins so; with or without the method
+  std::optional<std::string> model{};     // whole, or a beginning that ends in '*'
+  std::optional<Kind> kind{};
+  std::optional<std::string> request_id{};
+  Period period{};          // since included, until excluded
   std::size_t limit = 100;  // 0: all
   Order order = Order::kNewestFirst;
 };

@@ -28,9 +28,10 @@ struct Beyond {
 Beyond good_lines_in(std::string_view rest) {
   Beyond beyond;
   while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) break;  // a line without its newline is a torn one
     std::string_view piece = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    rest.remove_prefix(end + 1);
     const std::size_t start = piece.find_last_of('\0');  // a page that never reached the disk
     if (start != std::string_view::npos) piece.remove_prefix(start + 1);
     const auto tail = check_line(piece);
