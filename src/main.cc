@@ -128,6 +128,5 @@ int serve(const cli::Invocation& call) {
 
 int main(int argc, char** argv) {
   return sallyport::cli::run(argc, argv,
-                             {.serve = sallyport::serve,
-                              .sim = sallyport::cli::simulate});
+                             {.serve = sallyport::serve, .sim = sallyport::cli::simulate});
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# The tests that are not C++: ctest cases of their own, so that one command and one closing line cover
-# everything. Labels: unit (a room's own tests), gate (through the whole program, one at a time, since
-# they measure time), release_only (too slow, or without meaning, under a sanitizer), one_thread
-# (rooms that never cross threads: TSan has nothing to see there).
+# The tests that are not C++: ctest cases of their own, so that one command and one closing line
+# cover everything. Labels: unit (a room's own tests), gate (through the whole program, one at a
+# time, since they measure time), release_only (too slow, or without meaning, under a sanitizer),
+# one_thread (rooms that never cross threads: TSan has nothing to see there).
 set(SALLYPORT_NODE ${CMAKE_SOURCE_DIR}/.deps/bin/node)
 
 foreach(room ${ROOMS})
@@ -29,6 +29,11 @@ function(sallyport_script_test name labels file)
 endfunction()
 
 sallyport_script_test(tidy release_only tools/tidy ${CMAKE_SOURCE_DIR}/tools/tidy)
+sallyport_script_test(tidy_proof release_only tools/tidy_test.py
+                      python3 ${CMAKE_SOURCE_DIR}/tools/tidy_test.py)
+sallyport_script_test(compile_fail release_only tests/compile_fail/run.py
+                      python3 ${CMAKE_SOURCE_DIR}/tests/compile_fail/run.py
+                      --compiler ${CMAKE_CXX_COMPILER})
 
 if(TARGET sallyport)
   set(program $<TARGET_FILE:sallyport>)

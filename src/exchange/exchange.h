@@ -54,10 +54,10 @@ enum class Cancel { kNone, kClientGone, kKeyRevoked, kShutdown };
 struct Usage {  // as the provider told it
   std::optional<std::int64_t> input, output, cached, cache_write;
   std::optional<std::int64_t> input_audio, input_image;  // of input, where priced apart
-  std::optional<std::string> model;         // the answer's model name
-  std::optional<std::string> service_tier;  // of the answer
-  std::optional<double> seconds;            // transcriptions billed by duration
-  std::optional<std::int64_t> characters;   // speech: of the request, since no answer tells
+  std::optional<std::string> model;                      // the answer's model name
+  std::optional<std::string> service_tier;               // of the answer
+  std::optional<double> seconds;                         // transcriptions billed by duration
+  std::optional<std::int64_t> characters;  // speech: of the request, since no answer tells
   bool estimated = false;
 };
 

@@ -96,7 +96,8 @@ Task<Connection::Head> Connection::read_head() {
     }
     const net::Ready ready = co_await stream_->readable(until);
     if (ready == net::Ready::kTimeout && started) {
-      co_await refuse_head({408, "request_timeout"});
+      const net::HeadError late = {408, "request_timeout"};
+      co_await refuse_head(late);
       co_return Head::kRefused;
     }
     if (ready != net::Ready::kReady) co_return Head::kClosed;

@@ -37,6 +37,8 @@ class Connection {
   Task<bool> one_exchange();
   Task<std::optional<Refusal>> admit(Exchange& x, std::size_t& admitted);
   Task<bool> refuse(Exchange& x, Refusal refusal, std::size_t admitted);
+  bool open_answer(Exchange& x);
+  Framing framing_of(const Answer& answer) const;
   Task<bool> relay(Exchange& x);
   Task<void> relay_rest(Exchange& x, Framing framing);
   Task<void> drop_rest(Exchange& x);

@@ -109,16 +109,28 @@ Task<bool> Connection::settle(Exchange& x, std::size_t admitted) {
   co_return recorded.has_value();
 }
 
+// Each stage sees the answer's head; true if events follow.
+bool Connection::open_answer(Exchange& x) {
+  for (std::size_t i = way_->stages.size(); i-- > 0;) way_->stages[i]->answer(x);
+  if (has_no_body(x.answer.status) || head_method_) x.answer.body.reset();
+  if (!x.answer.event_stream || x.answer.body == nullptr) return false;
+  x.answer.body = std::make_unique<EventStreamBody>(
+      std::move(x.answer.body), stream_dialect(x.path), std::move(x.answer.event_filters));
+  x.answer.content_length.reset();
+  return true;
+}
+
+Framing Connection::framing_of(const Answer& answer) const {
+  if (answer.body && !answer.content_length) {
+    return minor_ == 0 ? Framing::kUntilClose : Framing::kChunked;
+  }
+  const bool bare = has_no_body(answer.status) || (head_method_ && !answer.content_length);
+  return !answer.body && bare ? Framing::kNone : Framing::kLength;
+}
+
 Task<bool> Connection::relay(Exchange& x) {
   const std::size_t admitted = way_->stages.size();
-  for (std::size_t i = admitted; i-- > 0;) way_->stages[i]->answer(x);
-  if (has_no_body(x.answer.status) || head_method_) x.answer.body.reset();
-  const bool streams = x.answer.event_stream && x.answer.body != nullptr;
-  if (streams) {
-    x.answer.body = std::make_unique<EventStreamBody>(
-        std::move(x.answer.body), stream_dialect(x.path), std::move(x.answer.event_filters));
-    x.answer.content_length.reset();
-  }
+  const bool streams = open_answer(x);
 
   if (x.intent) {  // invariant 1: durable before the first byte
     const Result<std::uint64_t> durable = co_await Ticket::wait(x.intent);
@@ -130,13 +142,7 @@ Task<bool> Connection::relay(Exchange& x) {
     }
   }
 
-  Framing framing = Framing::kLength;
-  if (x.answer.body && !x.answer.content_length) {
-    framing = minor_ == 0 ? Framing::kUntilClose : Framing::kChunked;
-  } else if (!x.answer.body &&
-             (has_no_body(x.answer.status) || (head_method_ && !x.answer.content_length))) {
-    framing = Framing::kNone;
-  }
+  const Framing framing = framing_of(x.answer);
   const bool keep_alive = keeps_alive(x) && framing != Framing::kUntilClose;
   std::string head;
   head.reserve(512);

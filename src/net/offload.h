@@ -22,8 +22,8 @@ class Offload {
   ~Offload() { stop(); }
   Offload(const Offload&) = delete;
 
-  // Finishes what is queued and ends the threads: afterwards no loop hears of it any more. Later work is
-  // never run.
+  // Finishes what is queued and ends the threads: afterwards no loop hears of it any more. Later
+  // work is never run.
   void stop();
 
   // Runs `work` on a thread of the pool and resumes on `loop`. What `work` refers to must stay
