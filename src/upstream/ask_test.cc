@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <atomic>
 #include <future>
 #include <memory>
 #include <string>
@@ -344,11 +345,13 @@ Task<void> fail_often(Bench& bench, int times, std::vector<Seen>& seen) {
 }
 
 TEST(Ask, AFailingProviderIsLeftAlone) {
-  const auto fail = [](Link& link) {
-    link.read_request();
-    link.send(answer("500 Oops", "", ""));
-  };
-  RawPeer peer({fail, fail, fail, fail, fail});
+  std::atomic<int> asked{0};
+  RawPeer peer({[&asked](Link& link) {
+    while (!link.read_request().empty()) {
+      ++asked;
+      link.send(answer("500 Oops", "", ""));
+    }
+  }});
   Bench bench(config_for(peer.port()));
   std::vector<Seen> seen;
   net::run_on(bench.loop, fail_often(bench, 5, seen));
@@ -357,7 +360,7 @@ TEST(Ask, AFailingProviderIsLeftAlone) {
   EXPECT_EQ(seen[3].refusal->status, 503);
   EXPECT_STREQ(seen[3].refusal->code, "upstream_unavailable");
   EXPECT_EQ(seen[3].refusal->retry_after_s, 15);
-  EXPECT_EQ(peer.accepted(), 3u) << "nothing was sent while it was open";
+  EXPECT_EQ(asked, 3) << "nothing was sent while it was open";
 }
 
 TEST(Ask, WhoBringsAnOrganisationCannotCloseTheDoor) {
