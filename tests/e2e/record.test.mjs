@@ -40,16 +40,16 @@ test("one line a call, with the mission's fields first", { skip: !gated }, async
   assert.equal(chat.tokens_input, whole.usage.prompt_tokens);
   assert.equal(chat.tokens_output, whole.usage.completion_tokens);
   assert.equal(chat.error, null);
-  assert.equal(chat.request_id, whole._request_id);
+  assert.match(chat.request_id, /^req_/);
+  assert.equal(chat.upstream_request_id, whole._request_id);
   assert.equal(calls.at(-1).api_key_id, null);
   assert.ok(calls.at(-1).error);
   assert.ok(calls.at(-2).error);
 });
 
 test("an intent stands before every call that cost something", { skip: !gated }, async () => {
-  const records = await house.records();
-  const intents = records.filter((record) => record.kind === "intent");
-  const calls = records.filter((record) => (record.kind ?? "request") === "request");
+  const intents = await house.records("--kind", "intent");
+  const calls = await house.calls();
   const asked = calls.filter((call) => call.status !== 401);
   assert.equal(intents.length, asked.length);
   for (const call of asked) {
