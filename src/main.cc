@@ -123,10 +123,13 @@ int serve(const cli::Invocation& call) {
   return cli::kOk;
 }
 
+int demo(const cli::Invocation& call) { return cli::demonstrate(call, serve); }
+
 }  // namespace
 }  // namespace sallyport
 
 int main(int argc, char** argv) {
-  return sallyport::cli::run(argc, argv,
-                             {.serve = sallyport::serve, .sim = sallyport::cli::simulate});
+  return sallyport::cli::run(
+      argc, argv,
+      {.serve = sallyport::serve, .sim = sallyport::cli::simulate, .demo = sallyport::demo});
 }

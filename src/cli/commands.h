@@ -77,7 +77,7 @@ const Command* find_command(std::string_view path);
 // Parses, runs, and returns the exit code. `main` hands over stdout and stderr; tests their own.
 // The simulated provider, and the demonstration; handed to run() by main.
 int simulate(const Invocation& call);
-int demonstrate(const Invocation& call);
+int demonstrate(const Invocation& call, Program serve);
 
 int run(int argc, const char* const* argv, const Programs& programs);
 int run(std::vector<std::string> arguments, const Programs& programs, std::ostream& out,
