@@ -47,6 +47,12 @@ if(TARGET sallyport)
   sallyport_script_test(kill9 "gate;release_only" tests/kill9/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/kill9/run.py --sallyport ${program}
                         --rounds 50)
+  sallyport_script_test(kill9_proof "gate;release_only" tests/kill9/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/kill9/run.py --sallyport ${program}
+                        --rounds 3 --prove)
+  sallyport_script_test(disk_full "gate;release_only" tests/disk_full/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/disk_full/run.py --sallyport ${program})
+  set_tests_properties(disk_full PROPERTIES SKIP_RETURN_CODE 77)
   sallyport_script_test(syscalls "gate;release_only" tests/syscalls/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/syscalls/run.py --sallyport ${program})
 endif()

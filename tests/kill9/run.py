@@ -91,7 +91,7 @@ def body_of(dice):
         return "/v1/responses", {"model": "gpt-4o-mini", "input": "a"}
     chat = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "a"}]}
     if kind == 2:
-        chat["stream"] = True
+        chat.update(stream=True, max_tokens=12)
     return "/v1/chat/completions", chat
 
 
