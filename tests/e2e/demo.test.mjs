@@ -25,5 +25,5 @@ test("with --json stdout has the journal alone", async () => {
   assert.deepEqual(calls.map((call) => call.status), [200, 200, 401, 200, 401]);
   assert.equal(calls[3].error, "key_revoked");
   assert.ok(stderr.includes("3. A call passes"));
-  assert.ok(!/sk-sp1-[0-9A-Za-z]{12}-/.test(stdout + stderr), "a whole key was shown");
+  assert.ok(!/sk-sp1-[0-9A-Za-z]{12}-[0-9A-Za-z]{6}/.test(stdout + stderr), "a whole key was shown");
 });
