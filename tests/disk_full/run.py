@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that is really full: the journal lies on an ext4 image of 8 MiB, which is filled under load.
+"""A disk that is really full: the journal lies on an ext4 image of 8 MiB that fills under load.
 
-Every call is then answered 503 within a second (the one that was under way is cut before its last byte), none
-is passed unrecorded; when there is space again the same process goes on by itself, and the journal is
-whole. Needs root and a loop device; says so and ends
-with 77 (skipped) without them.
+Every call is then answered 503 within a second (the one that was under way is cut before its last
+byte), none is passed unrecorded; when there is space again the same process goes on by itself, and
+the journal is whole. Needs root and a loop device; says so and ends with 77 (skipped) without them.
 """
 import argparse
 import http.client
@@ -140,7 +139,7 @@ def main():
                 text = log.read()
             for event in ("journal.write_failed", "journal.recovered"):
                 if text.count(event) != 1:
-                    problems.append(f"{event} stands {text.count(event)} times in the log, not once")
+                    problems.append(f"{event} stands {text.count(event)} times in the log")
         finally:
             if gate and gate.poll() is None:
                 gate.kill()

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 under load: each answer a client got whole has exactly one outcome in the journal.
 
-Each round starts the gate, lets eight clients ask, kills the gate after a random number of answers, and
-starts it again. --prove takes the last lines out of the journal after the kill, as a recorder that
-keeps them in memory would lose them: the comparison must then fail.
+Each round starts the gate, lets eight clients ask, kills the gate after a random number of answers,
+and starts it again. --prove takes the last lines out of the journal after the kill, as a recorder
+that keeps them in memory would lose them: the comparison must then fail.
 """
 import argparse
 import glob
