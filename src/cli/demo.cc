@@ -235,7 +235,7 @@ int show_journal(const Invocation& call, const DemoHouse& house) {
 
 int demonstrate(const Invocation& call, Program serve) {
   std::ostream& story =
-      call.json ? call.err : call.out;  // with --json, stdout has the journal alone
+      call.json ? call.err : call.out;       // with --json, stdout has the journal alone
   log::configure(log::Level::kWarn, false);  // the story tells what the operator's log would
   auto house = DemoHouse::open(serve);
   if (!house) return complain(call, house.error());
