@@ -53,6 +53,7 @@ if(TARGET sallyport)
   sallyport_script_test(disk_full "gate;release_only" tests/disk_full/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/disk_full/run.py --sallyport ${program})
   set_tests_properties(disk_full PROPERTIES SKIP_RETURN_CODE 77)
-  sallyport_script_test(syscalls "gate;release_only" tests/syscalls/run.py
-                        python3 ${CMAKE_SOURCE_DIR}/tests/syscalls/run.py --sallyport ${program})
+  sallyport_script_test(syscalls "gate;release_only" tests/e2e/syscalls_test.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/e2e/syscalls_test.py
+                        --sallyport ${program})
 endif()
