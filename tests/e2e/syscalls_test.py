@@ -117,7 +117,7 @@ class Client:
 
 
 def count(log):
-    """Calls on sockets between the two marks, by name and result sign, and others for the report."""
+    """Calls on sockets between the two marks, by name and result sign; others for the report."""
     on_sockets, others = collections.Counter(), collections.Counter()
     empty = 0
     counting = False
@@ -153,7 +153,7 @@ def run(binary, directory):
     config.write_text(CONFIG.format(gate=gate, provider=provider, admin=admin, directory=directory))
     environment = dict(os.environ, SYSCALLS_PEPPER=os.urandom(32).hex(),
                        SYSCALLS_PROVIDER_KEY="sk-sim")
-    made = subprocess.run([binary, "-c", config, "keys", "create", "--name", "syscalls"],
+    made = subprocess.run([binary, "-c", config, "keys", "create", "syscalls"],
                           env=environment, capture_output=True, text=True, check=True)
     key = made.stdout.strip().splitlines()[-1].strip()
 
