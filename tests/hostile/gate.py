@@ -49,8 +49,7 @@ class Gate:
         self._log_path = os.path.join(self._directory.name, "log")
 
     def __enter__(self):
-        self.key = self._command("keys", "create", "--name",
-                                 "hostile").strip().splitlines()[-1].strip()
+        self.key = self._command("keys", "create", "hostile").strip().splitlines()[-1].strip()
         self._log = open(self._log_path, "wb")
         self._process = subprocess.Popen([self._binary, "-c", self._config, "serve"],
                                          stdout=self._log,
