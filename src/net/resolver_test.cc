@@ -35,22 +35,32 @@ Result<Addresses> resolve_once(Resolver& resolver, std::string host, std::int64_
   return std::move(*out);
 }
 
-// A system whose answers the test decides. Shared with the resolver's thread, which is idle while
-// the test changes it.
-struct System {
-  ManualClock clock{UtcTime(milliseconds(0))};
+// A system whose answers the test decides. The resolver's thread may outlive the test: what it uses
+// is shared with it. It is idle while the test changes anything.
+struct Said {
   std::atomic<int> asked{0};
   Result<Addresses> answer = Addresses{kFirst, kSecond};
-  std::latch* silent_until = nullptr;
+  std::shared_ptr<std::latch> silent_until;
+};
+
+struct System {
+  ManualClock clock{UtcTime(milliseconds(0))};
+  std::shared_ptr<Said> said = std::make_shared<Said>();
   Resolver::Times times{.fresh_ms = 30'000, .stale_ms = 600'000, .retry_ms = 20};
 
-  Resolver::Ask ask() {
-    return [this](const std::string&) {
-      ++asked;
-      const Result<Addresses> said = answer;
-      if (silent_until != nullptr) silent_until->wait();
-      return said;
+  Resolver::Ask ask() const {
+    return [said = said](const std::string&) {
+      ++said->asked;
+      const Result<Addresses> answer = said->answer;
+      const std::shared_ptr<std::latch> silence = said->silent_until;
+      if (silence) silence->wait();
+      return answer;
     };
+  }
+  // The system says nothing until the result is counted down.
+  std::shared_ptr<std::latch> fall_silent() {
+    said->silent_until = std::make_shared<std::latch>(1);
+    return said->silent_until;
   }
 };
 
@@ -60,7 +70,7 @@ TEST(Resolver, ANumberIsItsOwnAnswer) {
   EXPECT_EQ(resolve_once(resolver, "192.0.2.1").value(), (Addresses{kFirst}));
   EXPECT_EQ(resolve_once(resolver, "2001:db8::1").value(),
             (Addresses{*IpAddress::parse("2001:db8::1")}));
-  EXPECT_EQ(system.asked, 0);
+  EXPECT_EQ(system.said->asked, 0);
 }
 
 TEST(Resolver, TheSystemKnowsThisMachine) {
@@ -96,12 +106,12 @@ TEST(Resolver, KeepsTheLastGoodAnswerForAWhile) {
   Resolver resolver(system.ask(), system.times, system.clock);
   for (const Step& step : kSteps) {
     system.clock.advance(milliseconds(step.later_ms));
-    system.answer = step.system_answers
-                        ? Result<Addresses>(Addresses{kFirst, kSecond})
-                        : Result<Addresses>(fail(Code::kUnavailable, "no such name"));
+    system.said->answer = step.system_answers
+                              ? Result<Addresses>(Addresses{kFirst, kSecond})
+                              : Result<Addresses>(fail(Code::kUnavailable, "no such name"));
     const Result<Addresses> answer = resolve_once(resolver, "upstream.test");
     ASSERT_EQ(answer.has_value(), step.answered) << step.why;
-    EXPECT_EQ(system.asked, step.asked) << step.why;
+    EXPECT_EQ(system.said->asked, step.asked) << step.why;
     if (answer) {
       EXPECT_EQ(*answer, (Addresses{kFirst, kSecond})) << "in the order given";
     } else {
@@ -112,11 +122,10 @@ TEST(Resolver, KeepsTheLastGoodAnswerForAWhile) {
 
 TEST(Resolver, SilenceExhaustsTheDeadlineOfANameNeverHeard) {
   System system;
-  std::latch silence(1);
-  system.silent_until = &silence;
+  const std::shared_ptr<std::latch> silence = system.fall_silent();
   Resolver resolver(system.ask(), system.times, system.clock);
   const Result<Addresses> answer = resolve_once(resolver, "upstream.test", 20);
-  silence.count_down();
+  silence->count_down();
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, Code::kExhausted);
 }
@@ -125,31 +134,29 @@ TEST(Resolver, SilenceAboutAKnownNameIsAnsweredFromMemorySoon) {
   System system;
   Resolver resolver(system.ask(), system.times, system.clock);
   ASSERT_TRUE(resolve_once(resolver, "upstream.test"));
-  std::latch silence(1);
-  system.silent_until = &silence;
+  const std::shared_ptr<std::latch> silence = system.fall_silent();
   system.clock.advance(milliseconds(30'000));
   const Result<Addresses> first = resolve_once(resolver, "upstream.test");
   const Result<Addresses> second = resolve_once(resolver, "upstream.test");
-  silence.count_down();
+  silence->count_down();
   EXPECT_TRUE(first) << "after retry_ms, not after the deadline";
   EXPECT_TRUE(second) << "at once";
-  EXPECT_EQ(system.asked, 2) << "one question is under way";
+  EXPECT_EQ(system.said->asked, 2) << "one question is under way";
 }
 
 TEST(Resolver, ThoseWhoAskTogetherShareOneQuestion) {
   System system;
-  std::latch silence(1);
-  system.silent_until = &silence;
+  const std::shared_ptr<std::latch> silence = system.fall_silent();
   Resolver resolver(system.ask(), system.times, system.clock);
   Loop loop;
   std::optional<Result<Addresses>> a;
   std::optional<Result<Addresses>> b;
   loop.spawn(resolve_into(loop, resolver, "upstream.test", loop.now_ms() + kSoonMs, a));
-  loop.post([&silence] { silence.count_down(); });
+  loop.post([silence] { silence->count_down(); });
   run_on(loop, resolve_into(loop, resolver, "upstream.test", loop.now_ms() + kSoonMs, b));
   EXPECT_TRUE(a && *a);
   EXPECT_TRUE(b && *b);
-  EXPECT_EQ(system.asked, 1);
+  EXPECT_EQ(system.said->asked, 1);
 }
 
 Started resolve_detached(Loop& loop, Resolver& resolver, std::string host, bool& resumed) {
@@ -159,14 +166,13 @@ Started resolve_detached(Loop& loop, Resolver& resolver, std::string host, bool&
 
 TEST(Resolver, AWaiterThatDiedIsNotResumed) {
   System system;
-  std::latch silence(1);
-  system.silent_until = &silence;
+  const std::shared_ptr<std::latch> silence = system.fall_silent();
   Resolver resolver(system.ask(), system.times, system.clock);
   Loop loop;
   bool resumed = false;
   Started waiter = resolve_detached(loop, resolver, "upstream.test", resumed);
   waiter.reset();
-  silence.count_down();
+  silence->count_down();
   std::optional<Result<Addresses>> later;
   run_on(loop, resolve_into(loop, resolver, "upstream.test", loop.now_ms() + kSoonMs, later));
   EXPECT_TRUE(later && *later);
@@ -175,15 +181,14 @@ TEST(Resolver, AWaiterThatDiedIsNotResumed) {
 
 TEST(Resolver, AnAnswerAfterTheLoopsEndTouchesNothing) {
   System system;
-  std::latch silence(1);
-  system.silent_until = &silence;
+  const std::shared_ptr<std::latch> silence = system.fall_silent();
   Resolver resolver(system.ask(), system.times, system.clock);
   std::optional<Result<Addresses>> out;
   {
     Loop loop;
     loop.spawn(resolve_into(loop, resolver, "upstream.test", kNever, out));
   }
-  silence.count_down();
+  silence->count_down();
   // The next answer comes after the first on the same thread.
   EXPECT_TRUE(resolve_once(resolver, "upstream.test"));
   EXPECT_FALSE(out);
