@@ -108,15 +108,16 @@ int serve(const cli::Invocation& call) {
     if (!table) return serving.keep("meter.prices", table.error());
     const Result<void> taken = gate.reload(fresh->http, way_of(fresh));
     if (!taken) return serving.keep("http", taken.error());
-    (*ring)->take(fresh->keys);
+    const Result<void> lives = (*ring)->take(fresh->keys);
+    if (!lives) return serving.keep("keys", lives.error());
     price_table.publish(*table);
     upstreams.publish(*next);
     current = next->get();
     serving.took(std::move(fresh));
   };
-  serving.welcome(gate.addresses(), **ring);
-  serving.run(house, signals, disk, **ring, reload);  // returns when a signal says stop
-  gate.stop();                                        // drains, then cuts
+  serving.welcome(gate.addresses(), admin::KeyActs(**ring, recorder, clock));
+  if (!call.has("check")) serving.run(house, signals, disk, **ring, reload);  // until a signal
+  gate.stop();                                                                // drains, then cuts
   scan.stop();     // nothing may speak to the gate's loops any more
   record->stop();  // the last records are durable before the process ends
   serving.goodbye();

@@ -13,6 +13,7 @@
 #include "audit/journal.h"
 #include "base/clock.h"
 #include "config/load.h"
+#include "event/no_record.h"
 #include "keys/key_ring.h"
 #include "net/loop.h"
 #include "net/offload.h"
@@ -21,15 +22,6 @@
 
 namespace sallyport::cli {
 namespace {
-
-// Stands for the journal while audit.enabled is false, which doctor calls a danger.
-class NoJournal final : public Recorder {
- public:
-  void record(Event, Durability, Done done) override {
-    if (done) done(std::uint64_t{0});
-  }
-  bool accepting() const override { return true; }
-};
 
 // Files made by another user than the server's (by root, say) would lock the server out of its own
 // journal at its next start.
@@ -54,7 +46,7 @@ Task<void> answer_one(net::Loop& loop, admin::AdminApi& api, net::ServerRequest 
 
 Result<std::unique_ptr<Recorder>> open_journal(const audit::Config& config, const Clock& clock,
                                                audit::FileSystem& files) {
-  if (!config.enabled) return std::make_unique<NoJournal>();
+  if (!config.enabled) return std::make_unique<NoRecord>();
   Result<std::unique_ptr<audit::Journal>> journal = audit::Journal::open(config, clock, files);
   if (!journal) return std::unexpected(journal.error());
   return std::unique_ptr<Recorder>(std::move(*journal));

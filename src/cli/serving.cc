@@ -12,20 +12,12 @@
 #include "base/log.h"
 #include "config/load.h"
 #include "config/reload.h"
+#include "event/no_record.h"
 
 namespace sallyport::cli {
 namespace {
 
 constexpr std::int64_t kKeyWatchMs = 250;  // a revocation by another process is heard within this
-
-// Audit is off (for measurements): every record is accepted and forgotten.
-class NoRecord final : public Recorder {
- public:
-  void record(Event, Durability, Done done) override {
-    if (done) done(std::uint64_t{0});
-  }
-  bool accepting() const override { return true; }
-};
 
 std::string url(const net::Endpoint& at, bool tls) {
   const std::string host = at.address.is_v4() ? at.address.text() : "[" + at.address.text() + "]";
@@ -149,7 +141,7 @@ Result<void> Serving::open_doors(net::Loop& house, admin::AdminApi& api, Setting
   return {};
 }
 
-void Serving::welcome(const std::vector<http::Gate::Address>& gate, keys::KeyRing& ring) {
+void Serving::welcome(const std::vector<http::Gate::Address>& gate, admin::KeyActs acts) {
   for (const http::Gate::Address& address : gate) {
     log::info("gate.open", {{"listener", address.name}, {"at", url(address.at, address.tls)}});
   }
@@ -169,7 +161,7 @@ void Serving::welcome(const std::vector<http::Gate::Address>& gate, keys::KeyRin
   for (char& c : spec.name) {
     if (c == ':') c = '-';
   }
-  auto made = ring.create(spec, "quickstart");
+  auto made = acts.create(spec, {.name = "quickstart", .ip = {}});
   if (!made) {
     cannot("make a first key", made.error());
     return;
@@ -248,9 +240,6 @@ void Serving::keep(const char* what, const Error& why) const {
   log::error("config.kept", {{"field", what}, {"reason", why.what}});
 }
 
-void Serving::took(std::shared_ptr<const config::Config> fresh) {
-  config_ = std::move(fresh);
-  log::info("config.reloaded", {{"file", config_file_}});
-}
+void Serving::took(std::shared_ptr<const config::Config> fresh) { config_ = std::move(fresh); }
 
 }  // namespace sallyport::cli

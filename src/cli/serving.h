@@ -80,7 +80,7 @@ class Serving {
 
   // What a person needs after the start: addresses; with --quickstart a first key and a line to
   // try.
-  void welcome(const std::vector<http::Gate::Address>& gate, keys::KeyRing& ring);
+  void welcome(const std::vector<http::Gate::Address>& gate, admin::KeyActs acts);
 
   // Serves the admin doors and keeps the ring fresh until a signal says stop.
   void run(net::Loop& house, const Signals& signals, net::Offload& disk, keys::KeyRing& ring,
