@@ -8,6 +8,7 @@ namespace sallyport::http {
 
 void IncomingBody::expect(const net::RequestHead& head, const Config& config) {
   body_ms_ = config.body_ms;
+  bytes_max_ = std::max(config.body_bytes_max, config.upload_bytes_max);
   chunked_ = head.chunked;
   left_ = head.content_length.value_or(0);
   announced_ = chunked_ || left_ > 0;
@@ -15,6 +16,7 @@ void IncomingBody::expect(const net::RequestHead& head, const Config& config) {
   expect_continue_ = head.expect_continue && announced_;
   decoder_ = net::ChunkedDecoder();
   received_ = 0;
+  unframed_ = 0;
   started_ms_ = input_.loop.now_ms();
   limit_ = net::kNever;
   rest_ = {};
@@ -49,6 +51,10 @@ Result<std::string_view> IncomingBody::take() {
       done_ = true;
       input_.bytes.assign(rest_);
       return step.data;
+    }
+    unframed_ += step.data.size();
+    if (unframed_ + decoder_.pending_bytes() > bytes_max_) {
+      return fail(Code::kDenied, "a chunk announces more than any body may have");
     }
     if (!step.data.empty()) return step.data;
     if (step.consumed == 0) return fail(Code::kCorrupt, "the chunked coding is malformed");

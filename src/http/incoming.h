@@ -23,7 +23,8 @@ struct Input {
 };
 
 // The body of one request, unframed (Content-Length or chunked). Errors: kExhausted too slow,
-// kCorrupt malformed chunking, kUnavailable the client went away before the end.
+// kCorrupt malformed chunking, kDenied announced too large,
+// kUnavailable the client went away before the end.
 class IncomingBody final : public net::BodySource {
  public:
   // A sender that is never faster than this over a whole body is cut off.
@@ -55,6 +56,8 @@ class IncomingBody final : public net::BodySource {
   std::string_view rest_;   // not yet used, in buffer_ or carried_
   std::uint64_t left_ = 0;  // of a body with a length
   std::uint64_t received_ = 0;
+  std::uint64_t unframed_ = 0;   // of a chunked body, so far
+  std::uint64_t bytes_max_ = 0;  // what no body may exceed
   std::int64_t body_ms_ = 0;
   std::int64_t started_ms_ = 0;
   net::Deadline limit_ = net::kNever;

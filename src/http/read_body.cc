@@ -28,6 +28,7 @@ Refusal broken_body(const Error& error) {
   if (error.code == Code::kExhausted) {
     return bad("request_timeout", "The request body did not arrive in time.", 408);
   }
+  if (error.code == Code::kDenied) return too_large();
   if (error.code == Code::kUnavailable) return bad("client_gone", "The client went away.", 499);
   return bad("malformed_body", "The request body's framing is malformed.");
 }
