@@ -264,6 +264,10 @@ int run(std::vector<std::string> words, const Programs& programs, std::ostream& 
   call.values = std::move(parsed.values);
   // What rooms tell an operator's log is noise for somebody who typed one command.
   if (!found.command->serves) log::configure(log::Level::kWarn, false);
+  if (found.command->serves && !log_as_the_environment_says()) {
+    return complain(call, kUsage, "usage",
+                    "SALLYPORT_LOG is [LEVEL][,json] with debug, info, warn or error");
+  }
   const int code = found.command->run(call, programs);
   out.flush();
   err.flush();
