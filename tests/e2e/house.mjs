@@ -96,10 +96,12 @@ admin:
   socket: ${folder}/admin.sock
 ${more}`;
 
-export async function start({ more = "" } = {}) {
+// `more` stands behind the configuration; `configure(text, house)` may change all of it, and `env`
+// what the gate sees of its surroundings. `secure` says that the gate's listener speaks TLS.
+export async function start(options = {}) {
   const house = new House();
   try {
-    await house.open(more);
+    await house.open(options);
   } catch (error) {
     await house.stop();
     throw error;
@@ -108,9 +110,11 @@ export async function start({ more = "" } = {}) {
 }
 
 class House {
-  async open(more) {
+  async open({ env = {}, ...options }) {
     this.folder = await mkdtemp(join(tmpdir(), "sallyport-e2e-"));
-    this.env = { ...process.env, E2E_PEPPER: sha256(this.folder), E2E_PROVIDER_KEY: simKey };
+    this.env = {
+      ...process.env, E2E_PEPPER: sha256(this.folder), E2E_PROVIDER_KEY: simKey, ...env,
+    };
     this.sim = new Program(["sim", "--listen", "127.0.0.1:0"], this.env);
     const line = await until("the simulation listens", () => {
       this.sim.check();
@@ -120,21 +124,46 @@ class House {
     this.simURL = `http://127.0.0.1:${this.simPort}`;
     this.url = this.simURL;
     this.key = simKey;
-    if (gated) await this.openGate(more);
+    if (gated) await this.openGate(options);
     this.baseURL = `${this.url}/v1`;
   }
 
-  async openGate(more) {
-    const gatePort = await freePort();
+  async openGate({ more = "", configure = (text) => text, secure = false }) {
+    this.gatePort = await freePort();
     this.adminPort = await freePort();
+    this.adminURL = `http://127.0.0.1:${this.adminPort}`;
     this.config = join(this.folder, "sallyport.yaml");
-    await writeFile(this.config, configuration({
-      gatePort, adminPort: this.adminPort, simPort: this.simPort, folder: this.folder, more,
-    }));
-    this.gate = new Program(["-c", this.config, "serve"], this.env);
-    await until("the gate listens", () => (this.gate.check(), accepts(gatePort)), startMs);
-    this.url = `http://127.0.0.1:${gatePort}`;
+    this.text = configure(configuration({
+      gatePort: this.gatePort, adminPort: this.adminPort, simPort: this.simPort,
+      folder: this.folder, more,
+    }), this);
+    await writeFile(this.config, this.text);
+    await this.serve();
+    this.url = `${secure ? "https" : "http"}://127.0.0.1:${this.gatePort}`;
     this.key = await this.createKey("e2e");
+  }
+
+  async serve() {
+    this.gate = new Program(["-c", this.config, "serve"], this.env);
+    await until("the gate listens", () => (this.gate.check(), accepts(this.gatePort)), startMs);
+  }
+
+  // Another gate process on the same files, as `serve` would start it.
+  second(config = this.config) {
+    return new Program(["-c", config, "serve"], this.env);
+  }
+
+  // Writes the changed configuration, says so to the gate, and waits until the gate has read it.
+  // What it says of it, good or bad, is the answer.
+  async reload(text = this.text) {
+    await writeFile(this.config, text);
+    const from = this.gate.errors.length;
+    this.gate.process.kill("SIGHUP");
+    return until("the configuration is read again", () => {
+      this.gate.check();
+      const said = this.gate.errors.slice(from);
+      return /config\.(reloaded|reload_failed|kept).*\n/.test(said) && said;
+    }, startMs);
   }
 
   // A client of the SDK; it does not retry unless told to.
