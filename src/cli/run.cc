@@ -226,6 +226,30 @@ int complain(const Invocation& call, const Error& error, std::string_view hint) 
   return complain(call, exit_of(error), name(error.code), error.what, hint);
 }
 
+namespace {
+
+// $SALLYPORT_LOG: "debug", "info" (the default), "warn" or "error", and ",json" for JSON lines.
+bool log_as_the_environment_says() {
+  const char* const set = std::getenv("SALLYPORT_LOG");
+  if (set == nullptr || *set == '\0') return true;
+  std::string_view text = set;
+  const bool json = text == "json" || text.ends_with(",json");
+  if (json) text.remove_suffix(text == "json" ? 4 : 5);
+  constexpr std::pair<std::string_view, log::Level> kLevels[] = {{"", log::Level::kInfo},
+                                                                 {"debug", log::Level::kDebug},
+                                                                 {"info", log::Level::kInfo},
+                                                                 {"warn", log::Level::kWarn},
+                                                                 {"error", log::Level::kError}};
+  for (const auto& [name, level] : kLevels) {
+    if (name != text) continue;
+    log::configure(level, json);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 int run(std::vector<std::string> words, const Programs& programs, std::ostream& out,
         std::ostream& err) {
   const bool json = std::ranges::find(words, "--json") != words.end();
