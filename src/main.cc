@@ -113,7 +113,7 @@ int serve(const cli::Invocation& call) {
     price_table.publish(*table);
     upstreams.publish(*next);
     current = next->get();
-    serving.took(std::move(fresh));
+    serving.took();
   };
   serving.welcome(gate.addresses(), admin::KeyActs(**ring, recorder, clock));
   if (!call.has("check")) serving.run(house, signals, disk, **ring, reload);  // until a signal

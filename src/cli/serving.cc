@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "config/load.h"
-#include "config/reload.h"
 #include "event/no_record.h"
 
 namespace sallyport::cli {
@@ -233,13 +232,19 @@ void Serving::goodbye() const {
 }
 
 std::shared_ptr<const config::Config> Serving::reload() {
-  return config::reload_and_log(*config_, config_file_);
+  reloaded_ = config::reload_and_log(*config_, config_file_);
+  return reloaded_ ? reloaded_->config : nullptr;
 }
 
 void Serving::keep(const char* what, const Error& why) const {
-  log::error("config.kept", {{"field", what}, {"reason", why.what}});
+  log::error(
+      "config.kept",
+      {{"field", what}, {"reason", why.what}, {"effect", "the running configuration stays"}});
 }
 
-void Serving::took(std::shared_ptr<const config::Config> fresh) { config_ = std::move(fresh); }
+void Serving::took() {
+  config_ = reloaded_->config;
+  config::log_taken(*reloaded_, config_file_);
+}
 
 }  // namespace sallyport::cli

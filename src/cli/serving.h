@@ -15,6 +15,7 @@
 #include "cli/notify_socket.h"
 #include "cli/quickstart.h"
 #include "config/config.h"
+#include "config/reload.h"
 #include "event/ports/recorder.h"
 #include "event/ports/setting_store.h"
 #include "http/gate.h"
@@ -90,7 +91,7 @@ class Serving {
   // The file again; null when it is invalid (told in the log).
   std::shared_ptr<const config::Config> reload();
   void keep(const char* what, const Error& why) const;  // the old configuration stays, because
-  void took(std::shared_ptr<const config::Config> fresh);
+  void took();                                          // all of what reload() gave is in use
 
  private:
   Task<void> watch_signals(net::Loop& house, int fd, std::function<void()> reload);
@@ -102,6 +103,7 @@ class Serving {
   std::unique_ptr<Quickstart> quickstart_;  // only with --quickstart
   std::string config_file_;
   std::shared_ptr<const config::Config> config_;
+  std::optional<config::Reloaded> reloaded_;  // read, not yet taken
   std::vector<std::unique_ptr<net::HttpServer>> doors_;
   std::string admin_address_;
 };

@@ -95,7 +95,7 @@ std::expected<Reloaded, std::vector<Problem>> reload_text(const Config& running,
   return take_over(running, load_text(text, around));
 }
 
-std::shared_ptr<const Config> reload_and_log(const Config& running, const std::string& file) {
+std::optional<Reloaded> reload_and_log(const Config& running, const std::string& file) {
   auto reloaded = reload(running, file);
   if (!reloaded) {
     for (const Problem& problem : reloaded.error()) {
@@ -103,17 +103,20 @@ std::shared_ptr<const Config> reload_and_log(const Config& running, const std::s
     }
     log::error("config.reload_failed",
                {{"file", file}, {"effect", "the running configuration stays"}});
-    return nullptr;
+    return std::nullopt;
   }
-  for (const Problem& warning : reloaded->warnings) {
+  return std::move(*reloaded);
+}
+
+void log_taken(const Reloaded& reloaded, const std::string& file) {
+  for (const Problem& warning : reloaded.warnings) {
     log::warn("config.warning", {{"problem", format_problem(file, warning)}});
   }
-  if (!reloaded->kept.empty()) {
+  if (!reloaded.kept.empty()) {
     log::warn("config.needs_restart",
-              {{"fields", join(reloaded->kept)}, {"effect", "these keep their running values"}});
+              {{"fields", join(reloaded.kept)}, {"effect", "these keep their running values"}});
   }
-  log::info("config.reloaded", {{"file", file}, {"changed", join(reloaded->changed)}});
-  return reloaded->config;
+  log::info("config.reloaded", {{"file", file}, {"changed", join(reloaded.changed)}});
 }
 
 }  // namespace sallyport::config

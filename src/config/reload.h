@@ -5,6 +5,7 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,11 @@ std::expected<Reloaded, std::vector<Problem>> reload_text(const Config& running,
                                                           std::string_view text,
                                                           const Surroundings& around);
 
-// The same with the operator's log: problems as errors, kept fields as a warning. Null: keep the
-// old.
-std::shared_ptr<const Config> reload_and_log(const Config& running, const std::string& file);
+// The same with the operator's log: problems as errors. Nothing: keep the old.
+std::optional<Reloaded> reload_and_log(const Config& running, const std::string& file);
+
+// To be told once the whole program runs with it; a file that can be read may still be refused (a
+// certificate that is broken), and then nothing of it counts.
+void log_taken(const Reloaded& reloaded, const std::string& file);
 
 }  // namespace sallyport::config
