@@ -64,6 +64,10 @@ void Connection::close_if_idle() {
   if (exchange_ == nullptr) stream_->cancel();
 }
 
+void Connection::close() {
+  if (!broken_ && stream_->encrypted()) stream_->shutdown_write();
+}
+
 Task<void> Connection::run() {
   while (!worker_.draining()) {
     way_ = worker_.way();  // a reload counts from the next request on

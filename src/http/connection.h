@@ -24,6 +24,9 @@ class Connection {
   Connection(const Connection&) = delete;
 
   Task<void> run();
+  // After run(). Over TLS the client is told of an orderly end; an answer that broke off ends
+  // without a word, so that it is not taken for whole.
+  void close();
 
   Exchange* exchange() const { return exchange_; }  // the one under way, or null
   void close_if_idle();

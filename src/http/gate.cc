@@ -102,6 +102,11 @@ Result<void> Gate::start() {
     if (!tls) return std::unexpected(tls.error());
     auto at = parse_address(listener.address);
     if (!at) return std::unexpected(at.error());
+    // Our threads share the port; another gate of the same user would share it too, and half of the
+    // calls would land there. Whoever listens alone learns whether somebody is there already.
+    const auto alone = net::listen_tcp(*at, false, 1);
+    if (!alone) return std::unexpected(alone.error());
+    ::close(*alone);
     for (const auto& thread : threads_) {
       auto fd = net::listen_tcp(*at, true);
       if (!fd) return std::unexpected(fd.error());

@@ -184,7 +184,8 @@ Task<bool> Connection::relay(Exchange& x) {
   }
   const bool recorded = co_await settle(x, admitted);
   if (!recorded && way_->refuse_without_record) {
-    if (head.empty() || broken_) co_return false;
+    if (head.empty()) broken_ = true;  // the answer has begun: it must not look whole
+    if (broken_) co_return false;
     const std::string refusal =
         write_refusal(journal_unavailable(), x.request_id, false, head_method_);
     co_await write(refusal);

@@ -57,6 +57,7 @@ Task<void> Worker::serve(int fd, net::Endpoint peer, std::shared_ptr<const net::
   if (stream) {
     Connection connection(*this, std::move(stream), peer);
     co_await connection.run();
+    connection.close();
   }
   --open_;
   house_.counters.connections_open.fetch_sub(1, std::memory_order_relaxed);

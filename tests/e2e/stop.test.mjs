@@ -180,8 +180,7 @@ test("keys, revocations and the admin token survive; the token is not shown agai
     assert.equal((await house.fetch("/v1/models", { key: dead })).status, 401, how);
     await house.command("audit", "verify");
   }
-  const { stdout: status } = { stdout: await house.command("keys", "list", "--all") };
-  assert.match(status, /revoked-before/);
+  assert.match(await house.command("keys", "list", "--all"), /revoked-before/);
 });
 
 test("a second gate on the same journal refuses to start and harms nothing", only, async () => {
@@ -203,4 +202,20 @@ test("a second gate on the same journal refuses to start and harms nothing", onl
   assert.equal(seen.finish, "stop");
   await house.createKey("after-the-second"); // the socket is still the first one's
   await house.command("audit", "verify");
+});
+
+// The threads of a gate share its port, and the system would let another gate share it too.
+test("a gate of other files does not share the port of a running one", only, async () => {
+  house = await start();
+  const config = join(house.folder, "second.yaml");
+  await writeFile(config, house.text.replace(`:${house.adminPort}"`, ':0"')
+    .replace("admin.sock", "second.sock").replace("/journal", "/second-journal")
+    .replace("sallyport.db", "second.db"));
+  const second = house.second(config);
+  const late = setTimeout(() => second.process.kill("SIGKILL"), patientMs);
+  assert.equal(await second.ended, 1);
+  clearTimeout(late);
+  assert.match(second.errors, new RegExp(`cannot open the gate: .*:${house.gatePort}: .*in use`));
+  const asked = await Promise.all(Array.from({ length: 20 }, () => house.fetch("/v1/models")));
+  assert.ok(asked.every((answer) => answer.status === 200), "the first gate suffered");
 });

@@ -80,6 +80,27 @@ describe("a listener with TLS", { skip: !gated }, () => {
     assert.ok(await failure(ask(stranger.file)), "believed a certificate of a stranger");
   });
 
+  // HTTP/1.0 has no other end than that of the connection: TLS must tell a whole one from a cut.
+  test("the end of a whole answer is told, that of a broken one is not", async () => {
+    const endOf = (model, version) => new Promise((resolve) => {
+      const peer = execFile("openssl", ["s_client", "-quiet", "-ign_eof", "-CAfile",
+        authority.file, "-connect", `127.0.0.1:${house.gatePort}`],
+      (error, output, errors) => resolve({ output, cut: /unexpected eof/.test(errors) }));
+      const body = JSON.stringify({ model, messages: [{ role: "user", content: "x" }] });
+      peer.stdin.write(`POST /v1/chat/completions HTTP/${version}\r\nhost: gate.test\r\n` +
+        `connection: close\r\nauthorization: Bearer ${house.key}\r\n` +
+        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    });
+    for (const version of ["1.0", "1.1"]) {
+      const whole = await endOf("sim-chunks-5", version);
+      assert.ok(whole.output.includes("200") && !whole.cut, `a whole answer, HTTP/${version}`);
+      const broken = await endOf("sim-die-midstream", version);
+      assert.ok(broken.output.includes("200") && broken.cut, `a broken answer, HTTP/${version}`);
+      const refused = await endOf("sim-error-400", version);
+      assert.ok(refused.output.includes("400") && !refused.cut, `an error, HTTP/${version}`);
+    }
+  });
+
   test("TLS 1.1 is refused, 1.2 and 1.3 are not", async () => {
     const only = (version) => handshake(house.gatePort, { ca: authority.pem,
       minVersion: version, maxVersion: version, ciphers: "DEFAULT@SECLEVEL=0" });
