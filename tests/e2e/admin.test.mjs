@@ -172,7 +172,8 @@ test("a key is made, works, and dies; each act is a record with actor and ip", o
   assert.ok(!shown.text.includes(key), "the key is shown a second time");
   const revoked = await post("/admin/v1/keys/over-http/revoke", { why: "a test" });
   const { durable, recorded, data } = revoked.json();
-  assert.deepEqual([revoked.status, durable, recorded, data[0].status], [200, true, true, "revoked"]);
+  assert.deepEqual([revoked.status, durable, recorded, data[0].status],
+    [200, true, true, "revoked"]);
   assert.equal((await house.fetch("/v1/models", { key })).status, 401);
 
   await house.createKey("over-socket");
@@ -191,10 +192,12 @@ test("a key is made, works, and dies; each act is a record with actor and ip", o
 
 test("a mistyped limit is no key", only, async () => {
   const wrong = [{ name: "m", model: ["gpt-5*"] }, { name: "m", life: "1000h" },
-    { name: "m", life: "0s" }, { name: "" }, { name: "a/b" }, { name: "m", models: "gpt-5*" }, [], 7];
+    { name: "m", life: "0s" }, { name: "" }, { name: "a/b" }, { name: "m", models: "gpt-5*" },
+    [], 7];
   for (const spec of wrong) {
     const answer = await post("/admin/v1/keys", spec);
-    assert.deepEqual([answer.status, code(answer)], [400, "invalid_key_spec"], JSON.stringify(spec));
+    assert.deepEqual([answer.status, code(answer)], [400, "invalid_key_spec"],
+      JSON.stringify(spec));
   }
   const twice = await ask("/admin/v1/keys", { method: "POST", body: '{"name":"m","name":"n"}',
     headers: withToken({ "content-type": "application/json" }) });

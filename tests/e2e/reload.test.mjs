@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGHUP: what is new counts from the next request on, what runs goes on, what is wrong changes nothing.
+// SIGHUP: what is new counts from the next request on, what runs goes on, and what is wrong changes
+// nothing.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { collect, gated, messages, start, until } from "./house.mjs";
@@ -52,7 +53,7 @@ async function begin(model = "sim-delay-80+chunks-60") {
   return running;
 }
 
-test("other models are allowed: at once for new requests, not for a running stream", only, async () => {
+test("other models are allowed: for new requests, not for a running stream", only, async () => {
   const running = await begin();
   assert.equal(await status("gpt-4o"), 200);
   await change(`${original}policy:\n  models: {allow: ["gpt-5*"]}\n`);
@@ -64,12 +65,13 @@ test("other models are allowed: at once for new requests, not for a running stre
   await running.whole();
 });
 
-test("another provider: new requests go there, a running stream ends where it began", only, async () => {
+test("another provider: a running stream ends where it began", only, async () => {
   await house.forget();
   await other.forget();
   const running = await begin();
   await change(original.replace(`:${house.simPort}/v1`, `:${other.simPort}/v1`));
-  await settled(async () => (await status("gpt-5.5")) === 200 && (await other.requests()).length > 0);
+  await settled(async () =>
+    (await status("gpt-5.5")) === 200 && (await other.requests()).length > 0);
   assert.ok(!running.ended, "the stream was too short to prove anything");
   // Each connection is one of a thread: all of them must have changed.
   await until("every thread asks the new one", async () => {
@@ -82,7 +84,7 @@ test("another provider: new requests go there, a running stream ends where it be
   assert.ok(!streamed.client_left, "the stream was cut");
 });
 
-test("a smaller body_bytes_max: 413 for the next request, on a kept connection too", only, async () => {
+test("a smaller body_bytes_max: 413 for the next request", only, async () => {
   const long = [{ role: "user", content: "x".repeat(64 * 1024) }];
   const ask = () => openai.chat.completions.create({ model: "gpt-5.5", messages: long });
   const running = await begin();

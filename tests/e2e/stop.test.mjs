@@ -161,7 +161,7 @@ test("everything that was answered is in the journal, however hard the stop", on
   assert.deepEqual(answered.filter((id) => !recorded.has(id)), []);
 });
 
-test("keys, revocations and the admin token survive; the token is not shown again", only, async () => {
+test("keys, revocations and the admin token survive a restart", only, async () => {
   house = await start();
   const token = await until("the admin token is shown",
     () => /Admin token[^:]*: (\S+)/.exec(house.gate.errors)?.[1]);

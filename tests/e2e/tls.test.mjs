@@ -12,6 +12,7 @@ import { Authority, fetchOver, handshake } from "./certificates.mjs";
 import { collect, gated, messages, simKey, start, until } from "./house.mjs";
 
 const here = "IP:127.0.0.1,DNS:gate.test";
+const only = { skip: !gated };
 const patientMs = 20_000;
 let authority;
 let stranger; // signs too, and nobody here trusts it
@@ -21,19 +22,20 @@ before(async () => {
 });
 after(() => Promise.all([authority?.remove(), stranger?.remove()]));
 
-// A gate whose listener has this certificate, in files of its own folder.
+// A gate whose listener has this certificate.
 const startSecure = (certificate, more = "") => start({
   secure: true,
-  configure: (text) => text.replace(/^ {4}- \{name: gate, (address: .*)\}$/m,
-    `    - {name: gate, $1, tls: {cert: "${certificate.file}", key: "${certificate.keyFile}"}${more}}`),
+  configure: (text) => text.replace(/^( {4}- \{name: gate, address: .*)\}$/m,
+    `$1, ${tlsFiles(certificate)}${more}}`),
 });
+const tlsFiles = ({ file, keyFile }) => `tls: {cert: "${file}", key: "${keyFile}"}`;
 
 const chat = (client, model, options = {}) =>
   client.chat.completions.create({ model, messages, ...options });
 
 const failure = (promise) => promise.then(() => null, (error) => error);
 
-describe("a listener with TLS", { skip: !gated }, () => {
+describe("a listener with TLS", only, () => {
   let house;
   let served; // the files that the configuration names
   let openai;
@@ -166,7 +168,7 @@ describe("a listener with TLS", { skip: !gated }, () => {
   });
 });
 
-describe("a listener that wants client certificates", { skip: !gated }, () => {
+describe("a listener that wants client certificates", only, () => {
   let house;
   before(async () => {
     house = await startSecure(await authority.issue(here),
@@ -196,7 +198,25 @@ describe("a listener that wants client certificates", { skip: !gated }, () => {
   });
 });
 
-describe("a gate behind a gate, with TLS between them", { skip: !gated }, () => {
+test("the doors of the house can speak TLS too, and then nothing else", only, async () => {
+  const certificate = await authority.issue(here);
+  const house = await start({
+    configure: (text) => text.replace(/^( {2}listener: \{address: .*)\}$/m,
+      `$1, ${tlsFiles(certificate)}}`),
+  });
+  try {
+    const ask = fetchOver({ ca: authority.pem });
+    const alive = await ask(`https://127.0.0.1:${house.adminPort}/health/liveliness`);
+    assert.equal(await alive.text(), "alive\n");
+    const keys = await ask(`https://127.0.0.1:${house.adminPort}/admin/v1/keys`);
+    assert.equal(keys.status, 401);
+    assert.ok(await failure(fetch(`${house.adminURL}/health/liveliness`)), "it speaks plain HTTP");
+  } finally {
+    await house.stop();
+  }
+});
+
+describe("a gate behind a gate, with TLS between them", only, () => {
   let outer;
   let inner;
   before(async () => {
