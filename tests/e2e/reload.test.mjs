@@ -2,8 +2,10 @@
 // SIGHUP: what is new counts from the next request on, what runs goes on, and what is wrong changes
 // nothing.
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { collect, gated, messages, start, until } from "./house.mjs";
+import { collect, gated, messages, simKey, start, until } from "./house.mjs";
 
 const patientMs = 20_000;
 let house;
@@ -82,6 +84,21 @@ test("another provider: a running stream ends where it began", only, async () =>
   await running.whole();
   const [streamed] = await house.requests();
   assert.ok(!streamed.client_left, "the stream was cut");
+});
+
+test("the provider's key in a file: a new one is sent after the signal", only, async () => {
+  const file = join(house.folder, "provider-key");
+  await writeFile(file, `${simKey}\n`);
+  await change(original.replace("${env:E2E_PROVIDER_KEY}", `file:${file}`));
+  assert.equal(await status("gpt-5.5"), 200);
+  await writeFile(file, "sk-retired\n");
+  await change(house.text);
+  await settled(async () => (await status("gpt-5.5")) === 502);
+  assert.equal((await chat("gpt-5.5").catch((error) => error)).code, "upstream_auth_failed");
+  await writeFile(file, `${simKey}\n`);
+  await change(house.text);
+  await settled(async () => (await status("gpt-5.5")) === 200);
+  for (const key of [simKey, "sk-retired"]) assert.ok(!house.gate.errors.includes(key));
 });
 
 test("a smaller body_bytes_max: 413 for the next request", only, async () => {
