@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kWanted{"usage", "model", "service_tier"};
 constexpr std::size_t kKeyBytesMax = 32;
+constexpr std::size_t kSearchBytes = 512;
 
 constexpr std::array<bool, 256> make_nesting() {
   std::array<bool, 256> table{};
@@ -43,16 +44,18 @@ void UsageTail::feed(std::string_view bytes) {
   }
 }
 
-// Inside a string value: jump to the next quote or backslash.
+// Inside a string value: jump to the next quote or backslash. Only a window is searched at a time:
+// with a text of backslashes alone, each would search all that follows for a quote.
 void UsageTail::pass_string(std::string_view& bytes) {
   std::size_t length = 0;
   if (escaped_) {
     escaped_ = false;
     length = 1;
   } else {
-    const void* const quote = std::memchr(bytes.data(), '"', bytes.size());
+    const std::size_t window = std::min(bytes.size(), kSearchBytes);
+    const void* const quote = std::memchr(bytes.data(), '"', window);
     length = quote == nullptr
-                 ? bytes.size()
+                 ? window
                  : static_cast<std::size_t>(static_cast<const char*>(quote) - bytes.data());
     const void* const slash = std::memchr(bytes.data(), '\\', length);
     if (slash != nullptr) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace sallyport::meter {
 namespace {
 
@@ -73,6 +75,18 @@ TEST(UsageTail, MegabytesPassUnkept) {
   UsageTail tail;
   for (std::size_t at = 0; at < text.size(); at += 16'384) tail.feed(text.substr(at, 16'384));
   EXPECT_EQ(tail.value("usage"), "{\"total_tokens\":1}");
+}
+
+// A prompt of backslashes comes back in the answer: it must not cost the thread seconds.
+TEST(UsageTail, BackslashesAloneAreLinear) {
+  std::string text = "{\"instructions\":\"";
+  for (int i = 0; i < 4 << 20; ++i) text += "\\\\";
+  text += "\",\"usage\":1}";
+  UsageTail tail;
+  const auto begun = std::chrono::steady_clock::now();
+  tail.feed(text);
+  EXPECT_EQ(tail.value("usage"), "1");
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(20));
 }
 
 TEST(UsageTail, DepthTakesNoStack) {
