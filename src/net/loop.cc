@@ -291,14 +291,23 @@ Loop::Loop() {
 }
 
 Loop::~Loop() {
-  posted_.clear();
+  drop_tasks();
+  for (char* bytes : free_buffers_) ::free(bytes);
+  ::close(wake_);
+  ::close(epoll_);
+}
+
+void Loop::drop_tasks() {
+  std::vector<std::move_only_function<void()>> posted;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted.swap(posted_);
+  }
+  posted.clear();
   while (roots_ != nullptr) {
     auto& promise = *static_cast<Detached::promise_type*>(roots_);
     std::coroutine_handle<Detached::promise_type>::from_promise(promise).destroy();
   }
-  for (char* bytes : free_buffers_) ::free(bytes);
-  ::close(wake_);
-  ::close(epoll_);
 }
 
 void Loop::refresh_now() { now_ms_ = steady_ms(); }
@@ -385,7 +394,16 @@ void Loop::stop() {
   errno = interrupted;
 }
 
-// --- Sleeping.
+// --- Sleeping, and letting others go first: what is posted now runs after the next look at the
+// sockets.
+
+Loop::Turn Loop::next_turn() { return Turn(*this); }
+
+void Loop::Turn::await_suspend(std::coroutine_handle<> waiting) {
+  loop_.post([alive = alive_, waiting] {
+    if (*alive) waiting.resume();
+  });
+}
 
 Loop::Sleep Loop::sleep_until(Deadline at) { return Sleep(*this, at); }
 Loop::Sleep Loop::sleep_for(std::int64_t ms) { return Sleep(*this, now_ms_ + ms); }

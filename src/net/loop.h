@@ -77,6 +77,10 @@ class Handle {
   void wake_writer() {
     if (writer_) writer_->finish(Ready::kTimeout);
   }
+  // The same for the reader: what is being read is no longer wanted.
+  void wake_reader() {
+    if (reader_) reader_->finish(Ready::kTimeout);
+  }
 
   // False: no bytes came since the last drained(), as far as the loop has seen.
   bool can_read() const { return can_read_; }
@@ -157,7 +161,7 @@ class Loop {
   static constexpr int kTickMs = 16;
 
   Loop();
-  ~Loop();  // destroys the tasks that have not ended
+  ~Loop();  // drop_tasks()
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -170,6 +174,8 @@ class Loop {
   // Starts a task that nobody awaits; the loop owns it. Loop's thread (or before run()).
   void spawn(Task<void> task);
   std::size_t tasks() const { return tasks_; }  // detached tasks not yet ended
+  // Destroys the tasks that have not ended and what was posted: before whatever they refer to dies.
+  void drop_tasks();
 
   std::int64_t now_ms() const { return now_ms_; }  // steady; read once a turn of the loop
   void refresh_now();
@@ -180,7 +186,25 @@ class Loop {
   Sleep sleep_until(Deadline at);
   Sleep sleep_for(std::int64_t ms);
 
+  // Everybody else has a turn first: for one whose socket is never empty.
+  class Turn;
+  Turn next_turn();
+
   Buffer buffer();
+
+  class Turn {
+   public:
+    explicit Turn(Loop& loop) : loop_(loop) {}
+    ~Turn() { *alive_ = false; }
+    Turn(const Turn&) = delete;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> waiting);
+    void await_resume() const {}
+
+   private:
+    Loop& loop_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  };
 
   class Sleep {
    public:

@@ -270,6 +270,39 @@ Task<void> wait_and_note(Handle& handle, Deadline until, Log& log, std::string n
   log.push_back(name + " " + text(ready));
 }
 
+Task<void> take_turns(Loop& loop, Log& log, std::string name) {
+  for (int i = 0; i < 3; ++i) {
+    log.push_back(name);
+    co_await loop.next_turn();
+  }
+}
+
+TEST(LoopTurn, OthersComeInBetweenAndADeadOneIsNotResumed) {
+  Log log;
+  Loop loop;
+  loop.spawn(take_turns(loop, log, "a"));
+  loop.spawn(take_turns(loop, log, "b"));
+  run_for(loop, 50);
+  EXPECT_EQ(log, (Log{"a", "b", "a", "b", "a", "b"}));
+  loop.spawn(take_turns(loop, log, "dead"));
+  loop.drop_tasks();
+  EXPECT_EQ(loop.tasks(), 0u);
+  EXPECT_EQ(log.size(), 7u);
+}
+
+Task<void> hold(Loop& loop, std::shared_ptr<int>) { co_await loop.sleep_for(100'000); }
+
+// What tasks refer to may end before the loop does.
+TEST(LoopSpawn, DroppedTasksEndBeforeWhatTheyReferTo) {
+  Loop loop;
+  auto referred = std::make_shared<int>(0);
+  loop.spawn(hold(loop, referred));
+  loop.post([referred] {});
+  EXPECT_EQ(referred.use_count(), 3);
+  loop.drop_tasks();
+  EXPECT_EQ(referred.use_count(), 1);
+}
+
 TEST(HandleReadable, WaitsForBytesAndTimesOutWithoutThem) {
   Loop loop;
   SocketPair quiet;

@@ -30,6 +30,7 @@ class PlainStream final : public Stream {
   PlainStream(Loop& loop, int fd) : handle_(loop, fd) {}
 
   Task<Ready> readable(Deadline until) override {
+    if (!handle_.can_read()) moved_ = 0;
     Ready ready = co_await handle_.readable(until);
     co_return ready;
   }
@@ -42,6 +43,8 @@ class PlainStream final : public Stream {
         // Less than offered: the socket is empty, so the next wait needs no system call to find
         // out.
         if (static_cast<std::size_t>(got) < into.size()) handle_.drained();
+        moved_ += static_cast<std::size_t>(got);
+        if (turn_is_due()) co_await handle_.loop().next_turn();
         co_return static_cast<std::size_t>(got);
       }
       if (errno == EINTR) continue;
@@ -62,6 +65,8 @@ class PlainStream final : public Stream {
       const ssize_t sent = send(parts, at, offset);
       if (sent >= 0) {
         skip(parts, at, offset, static_cast<std::size_t>(sent));
+        moved_ += static_cast<std::size_t>(sent);
+        if (turn_is_due()) co_await handle_.loop().next_turn();
         continue;
       }
       if (errno == EINTR) continue;
@@ -82,6 +87,12 @@ class PlainStream final : public Stream {
   std::string peer_certificate_thumbprint() const override { return {}; }
 
  private:
+  bool turn_is_due() {
+    if (moved_ < kTurnBytes) return false;
+    moved_ = 0;
+    return true;
+  }
+
   // One system call. A part sent half goes alone, so that the caller's list is used as it is.
   ssize_t send(std::span<const iovec> parts, std::size_t at, std::size_t offset) const {
     iovec rest{static_cast<char*>(parts[at].iov_base) + offset, parts[at].iov_len - offset};
@@ -99,6 +110,7 @@ class PlainStream final : public Stream {
   }
 
   Handle handle_;
+  std::size_t moved_ = 0;
 };
 
 }  // namespace

@@ -22,6 +22,10 @@ struct Endpoint {
   std::uint16_t port = 0;
 };
 
+// A socket that is never empty, or never full, must not keep the others of its loop waiting: what a
+// stream may move between two waits.
+inline constexpr std::size_t kTurnBytes = 256 * 1024;
+
 class Stream {
  public:
   virtual ~Stream() = default;

@@ -27,14 +27,17 @@
 namespace {
 thread_local int receives = 0;
 thread_local int sends = 0;
+thread_local bool endless = false;  // a socket that is never empty and never full
 }  // namespace
 #ifndef SALLYPORT_UNCOUNTED
 extern "C" ssize_t recv(int fd, void* into, size_t size, int flags) {
   ++receives;
+  if (endless) return static_cast<ssize_t>(size);
   return ::syscall(SYS_recvfrom, fd, into, size, flags, nullptr, nullptr);
 }
 extern "C" ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   ++sends;
+  if (endless) return static_cast<ssize_t>(message->msg_iov[0].iov_len);
   return ::syscall(SYS_sendmsg, fd, message, flags);
 }
 #endif
@@ -154,6 +157,49 @@ TEST(PlainStreamShutdown, EndsOurBytesAndGoesOnReading) {
   pair.say("still");
   EXPECT_EQ(read_once(loop, *stream, 10, loop.now_ms() + kSoonMs).value(), "still");
 }
+
+// --- A socket that never makes us wait does not keep the loop's others waiting.
+
+#ifndef SALLYPORT_UNCOUNTED
+constexpr std::size_t kPiece = 16 * 1024;
+
+Task<void> read_on(Stream& stream, std::size_t until, std::size_t& done) {
+  std::string bytes(kPiece, '\0');
+  const std::span<char> into(bytes);
+  while (done < until) {
+    const Result<std::size_t> got = co_await stream.read_some(into, kNever);
+    done += *got;
+  }
+}
+
+Task<void> write_on(Stream& stream, std::size_t until, std::size_t& done) {
+  const std::string bytes(kPiece, 'x');
+  const iovec piece = part(bytes);
+  const std::span<const iovec> all(&piece, 1);
+  while (done < until) {
+    const Result<void> written = co_await stream.write_all(all, kNever);
+    done += written ? kPiece : 0;
+  }
+}
+
+TEST(PlainStreamTurn, OthersHaveTheirsInTheMiddleOfAnEndlessTransfer) {
+  for (const auto transfer : {read_on, write_on}) {
+    Loop loop;
+    SocketPair pair;
+    const auto stream = plain_stream(loop, pair.take_near());
+    std::size_t done = 0;
+    std::size_t done_before_other = 0;
+    endless = true;
+    loop.spawn(transfer(*stream, 8 * kTurnBytes, done));
+    loop.post([&] { done_before_other = done; });
+    loop.post([&] { loop.stop(); });
+    loop.run();
+    endless = false;
+    EXPECT_GT(done_before_other, 0u);
+    EXPECT_LE(done_before_other, 2 * kTurnBytes);
+  }
+}
+#endif
 
 // --- Writing: everything arrives, whatever the parts and however little the kernel takes at a
 // time.

@@ -66,6 +66,7 @@ class TlsStream final : public Stream {
   Task<Ready> readable(Deadline until) override {
     for (;;) {
       if (SSL_pending(ssl_.get()) > 0) co_return Ready::kReady;
+      if (!handle_.can_read()) moved_ = 0;
       const Ready ready = co_await handle_.readable(until);
       if (ready != Ready::kReady) co_return ready;
       // Bytes came; whether they make a record is known after looking. Waiting goes on without a
@@ -87,7 +88,11 @@ class TlsStream final : public Stream {
       ERR_clear_error();
       std::size_t got = 0;
       const int done = SSL_read_ex(ssl_.get(), into.data(), into.size(), &got);
-      if (done == 1) co_return got;
+      if (done == 1) {
+        moved_ += got;
+        if (turn_is_due()) co_await handle_.loop().next_turn();
+        co_return got;
+      }
       const int why = SSL_get_error(ssl_.get(), done);
       if (why == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
       // An end without close_notify may be an attacker's cut: it is never a clean end.
@@ -149,6 +154,12 @@ class TlsStream final : public Stream {
   }
 
  private:
+  bool turn_is_due() {
+    if (moved_ < kTurnBytes) return false;
+    moved_ = 0;
+    return true;
+  }
+
   Task<Result<void>> write_bytes(std::string_view bytes, Deadline until) {
     while (!bytes.empty()) {
       if (handle_.cancelled()) co_return fail(Code::kUnavailable, "cancelled");
@@ -157,6 +168,8 @@ class TlsStream final : public Stream {
       const int done = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &sent);
       if (done == 1) {
         bytes.remove_prefix(sent);
+        moved_ += sent;
+        if (turn_is_due()) co_await handle_.loop().next_turn();
         continue;
       }
       const int why = SSL_get_error(ssl_.get(), done);
@@ -197,6 +210,7 @@ class TlsStream final : public Stream {
 
   Handle handle_;
   Owned<SSL> ssl_;
+  std::size_t moved_ = 0;
 };
 
 // The certificate must be for the name or address of the configuration, checked by OpenSSL. A name
