@@ -64,6 +64,25 @@ void Connection::close_if_idle() {
   if (exchange_ == nullptr) stream_->cancel();
 }
 
+void Connection::cut(Cancel why) {
+  if (exchange_ == nullptr) return;
+  exchange_->cancel(why);
+  incoming_.abandon();
+  if (!cut_timer_.armed()) hurry();
+}
+
+// Again and again, since what is being written may wait for something else just now.
+void Connection::hurry() {
+  worker_.loop().arm(
+      cut_timer_, worker_.loop().now_ms() + kLastWordsMs,
+      [](void* self) {
+        auto* const connection = static_cast<Connection*>(self);
+        connection->stream_->handle().wake_writer();
+        connection->hurry();
+      },
+      this);
+}
+
 void Connection::close() {
   if (!broken_ && stream_->encrypted()) stream_->shutdown_write();
 }
@@ -200,6 +219,7 @@ Task<bool> Connection::one_exchange() {
   }
   stream_->handle().on_hangup(nullptr);
   half_close_timer_.disarm();
+  cut_timer_.disarm();
   watching_client_ = false;
   exchange_ = nullptr;
   co_return keep && !worker_.draining();
@@ -229,7 +249,7 @@ void Connection::watch_client(Exchange& x) {
         half_close_timer_, worker_.loop().now_ms() + way_->config.half_close_grace_ms,
         [](void* self) {
           auto* const connection = static_cast<Connection*>(self);
-          if (connection->exchange_) connection->exchange_->cancel(Cancel::kClientGone);
+          connection->cut(Cancel::kClientGone);
         },
         this);
   });

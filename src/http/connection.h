@@ -19,6 +19,9 @@ namespace sallyport::http {
 
 class Connection {
  public:
+  // What a cut exchange may still take to write its last words to a client that does not read.
+  static constexpr std::int64_t kLastWordsMs = 500;
+
   Connection(Worker& worker, std::unique_ptr<net::Stream> stream, net::Endpoint peer);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -30,6 +33,9 @@ class Connection {
 
   Exchange* exchange() const { return exchange_; }  // the one under way, or null
   void close_if_idle();
+  // Ends the exchange under way whatever it waits for: the provider and the client's body at once,
+  // a client that does not read within kLastWordsMs.
+  void cut(Cancel why);
 
  private:
   enum class Head { kReady, kRefused, kClosed };
@@ -51,6 +57,9 @@ class Connection {
                   bool last);
   void account(Exchange& x, std::string_view piece) const;
   Task<bool> write(std::string_view bytes);
+  net::Deadline write_deadline() const;
+  void end_with_reset(Framing framing);
+  void hurry();
   Task<void> refuse_head(net::HeadError error);
   Task<void> linger(std::uint64_t bytes_max, std::int64_t ms);
 
@@ -65,6 +74,7 @@ class Connection {
   IncomingBody incoming_;
   Exchange* exchange_ = nullptr;
   net::Timer half_close_timer_;
+  net::Timer cut_timer_;
   std::size_t head_start_ = 0;  // of the head in input_.bytes, between read_head and begin
   std::size_t head_size_ = 0;
   bool watching_client_ = false;

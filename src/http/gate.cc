@@ -47,6 +47,8 @@ struct Gate::Thread {
   std::unique_ptr<Worker> worker;
   std::vector<std::unique_ptr<Door>> doors;
   std::thread thread;
+  // Connections that outlived the cut refer to the worker, and the worker's timers to the loop.
+  ~Thread() { loop.drop_tasks(); }
 };
 
 Gate::Gate(const Config& config, House house, WayMaker maker)

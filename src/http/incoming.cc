@@ -13,6 +13,7 @@ void IncomingBody::expect(const net::RequestHead& head, const Config& config) {
   left_ = head.content_length.value_or(0);
   announced_ = chunked_ || left_ > 0;
   done_ = !announced_;
+  abandoned_ = false;
   expect_continue_ = head.expect_continue && announced_;
   decoder_ = net::ChunkedDecoder();
   received_ = 0;
@@ -62,7 +63,13 @@ Result<std::string_view> IncomingBody::take() {
   return std::string_view();
 }
 
+void IncomingBody::abandon() {
+  if (std::exchange(abandoned_, true) || done_) return;
+  input_.stream.handle().wake_reader();
+}
+
 Task<Result<void>> IncomingBody::receive() {
+  if (abandoned_) co_return fail(Code::kUnavailable, "abandoned");
   if (expect_continue_) {
     expect_continue_ = false;
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -73,6 +80,7 @@ Task<Result<void>> IncomingBody::receive() {
   }
   buffer_.release();
   const net::Ready ready = co_await input_.stream.readable(deadline());
+  if (abandoned_) co_return fail(Code::kUnavailable, "abandoned");
   if (ready == net::Ready::kTimeout) co_return fail(Code::kExhausted, "the body came too slowly");
   if (ready == net::Ready::kCancelled) co_return fail(Code::kUnavailable, "cancelled");
   buffer_ = input_.loop.buffer();

@@ -40,6 +40,8 @@ class IncomingBody final : public net::BodySource {
   // Reads and drops the rest, at most `bytes_max` of it until `deadline`. True when the body ended
   // cleanly.
   Task<bool> discard(std::uint64_t bytes_max, net::Deadline deadline);
+  // Nobody wants the rest any more: the pull under way and later ones fail with kUnavailable.
+  void abandon();
   // The client waits for "100 Continue" and has not been told: it will not send the body.
   bool held_by_client() const { return expect_continue_ && input_.bytes.empty(); }
   bool announced() const { return announced_; }
@@ -65,6 +67,7 @@ class IncomingBody final : public net::BodySource {
   bool expect_continue_ = false;
   bool announced_ = false;
   bool done_ = true;
+  bool abandoned_ = false;
 };
 
 }  // namespace sallyport::http

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way out: the answer's head, then its body, piece by piece. The first byte waits for the
 // durable intent, the last byte for the outcome's record (invariant 1).
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -41,15 +43,30 @@ Refusal bad_gateway(const BrokenAnswer& broken) {
   return {.status = 502, .code = broken.code, .message = broken.message, .type = "server_error"};
 }
 
+constexpr std::int64_t kAfterEndMs = 250;
+
 bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
 
 }  // namespace
 
+// Whoever was cut gets a moment for its last words, not the patience of a living call.
+net::Deadline Connection::write_deadline() const {
+  const bool cut = exchange_ != nullptr && exchange_->cancelled != Cancel::kNone;
+  return worker_.loop().now_ms() + (cut ? kLastWordsMs : way_->config.write_ms);
+}
+
+// An answer without framing ends with the connection: only a reset tells that it is not whole.
+void Connection::end_with_reset(Framing framing) {
+  broken_ = true;
+  if (framing != Framing::kUntilClose) return;
+  const struct ::linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(stream_->handle().fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 Task<bool> Connection::write(std::string_view bytes) {
   const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
   const std::span<const iovec> parts(&part, 1);
-  const net::Deadline until = worker_.loop().now_ms() + way_->config.write_ms;
-  const Result<void> written = co_await stream_->write_all(parts, until);
+  const Result<void> written = co_await stream_->write_all(parts, write_deadline());
   if (!written) broken_ = true;
   co_return written.has_value();
 }
@@ -73,12 +90,12 @@ Task<bool> Connection::send(Exchange& x, std::string_view head, std::string_view
   }
   if (framing == Framing::kChunked && last) add(net::kLastChunk);
   if (count == 0) co_return true;
-  const net::Deadline until = worker_.loop().now_ms() + way_->config.write_ms;
   const std::span<const iovec> used(parts.data(), count);
-  const Result<void> written = co_await stream_->write_all(used, until);
+  const Result<void> written = co_await stream_->write_all(used, write_deadline());
   if (!written) {
-    broken_ = true;
-    x.cancel(Cancel::kClientGone);
+    end_with_reset(framing);
+    x.cancel(Cancel::kClientGone);  // unless it was cut before: then that is why
+    x.broken = broken_answer(x, written.error()).code;
     co_return false;
   }
   co_return true;
@@ -149,9 +166,8 @@ Task<bool> Connection::relay(Exchange& x) {
   write_answer_head(head, x, framing, keep_alive, minor_);
 
   if (streams) {  // the head goes at once: the first event may be long in coming
-    const bool sent = co_await send(x, head, {}, framing, false);
+    co_await send(x, head, {}, framing, false);
     head.clear();
-    if (!sent) x.broken = "client_gone";
   }
   std::string_view piece;
   if (x.answer.body && !broken_) {
@@ -177,14 +193,13 @@ Task<bool> Connection::relay(Exchange& x) {
     if (sent) {
       co_await relay_rest(x, framing);
     } else {
-      x.broken = "client_gone";
       co_await settle(x, admitted);
     }
     co_return keep_alive && !broken_ && x.broken == nullptr;
   }
   const bool recorded = co_await settle(x, admitted);
   if (!recorded && way_->refuse_without_record) {
-    if (head.empty()) broken_ = true;  // the answer has begun: it must not look whole
+    if (head.empty()) end_with_reset(framing);  // it has begun: it must not look whole
     if (broken_) co_return false;
     const std::string refusal =
         write_refusal(journal_unavailable(), x.request_id, false, head_method_);
@@ -211,7 +226,7 @@ Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
     if (last) {
       const bool recorded = co_await settle(x, admitted);
       if (!recorded && way_->refuse_without_record) {
-        broken_ = true;  // the end stays away: the client sees that the answer is not whole
+        end_with_reset(framing);  // the client sees that the answer is not whole
         co_return;
       }
     }
@@ -219,15 +234,23 @@ Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
     if (last && sent && x.answer.event_stream && !next->empty()) co_await drop_rest(x);
     if (last) co_return;
     if (!sent) {
-      x.broken = "client_gone";
       co_await settle(x, admitted);
       co_return;
     }
   }
 }
 
-// What the provider says behind the end is dropped, so that its connection can be used again.
+// What the provider says behind the end is dropped, so that its connection can be used again. One
+// that says nothing, not even the end of its body, does not keep the client's next request waiting.
 Task<void> Connection::drop_rest(Exchange& x) {
+  net::Timer patience;
+  worker_.loop().arm(
+      patience, worker_.loop().now_ms() + kAfterEndMs,
+      [](void* exchange) {
+        auto* const ended = static_cast<Exchange*>(exchange);
+        if (ended->on_cancel) ended->on_cancel();
+      },
+      &x);
   const Result<std::string_view> dropped = co_await x.answer.body->pull();
   if (!dropped) log::debug("upstream.after_end", {{"reason", dropped.error().what}});
 }
@@ -244,10 +267,15 @@ Task<void> Connection::break_off(Exchange& x, Error why, Framing framing) {
                                body.next_sequence_number());
   }
   const bool recorded = co_await settle(x, way_->stages.size());
+  bool told = false;
   if (!event.empty() && recorded && !broken_) {
-    co_await send(x, {}, event, framing, true);
+    told = co_await send(x, {}, event, framing, true);
   }
-  broken_ = true;
+  if (told) {
+    broken_ = true;
+  } else {
+    end_with_reset(framing);
+  }
 }
 
 }  // namespace sallyport::http

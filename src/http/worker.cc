@@ -85,8 +85,9 @@ void Worker::watch() {
     Exchange* const x = connection->exchange();
     if (x == nullptr || !x->principal || x->principal->kid.empty()) continue;
     if (house_.revocations->alive(x->principal->kid, now)) continue;
+    if (x->cancelled != Cancel::kNone) continue;
     house_.counters.streams_cut.fetch_add(1, std::memory_order_relaxed);
-    x->cancel(Cancel::kKeyRevoked);
+    connection->cut(Cancel::kKeyRevoked);
   }
 }
 
@@ -99,7 +100,7 @@ void Worker::drain(net::Deadline until, std::move_only_function<void()> then) {
       [](void* self) {
         auto* const worker = static_cast<Worker*>(self);
         for (Connection* connection : worker->connections_) {
-          if (Exchange* const x = connection->exchange()) x->cancel(Cancel::kShutdown);
+          connection->cut(Cancel::kShutdown);
           connection->close_if_idle();
         }
         worker->loop_.arm(
