@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/worker.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <utility>
@@ -43,7 +44,9 @@ Task<void> Worker::serve(int fd, net::Endpoint peer, std::shared_ptr<const net::
   std::unique_ptr<net::Stream> stream;
   if (tls) {
     const net::Deadline until = loop_.now_ms() + way_->config.head_ms;
+    handshakes_.insert(fd);
     Result<std::unique_ptr<net::Stream>> secured = co_await tls->accept(loop_, fd, until);
+    handshakes_.erase(fd);
     if (secured) {
       stream = std::move(*secured);
     } else {
@@ -95,6 +98,8 @@ void Worker::drain(net::Deadline until, std::move_only_function<void()> then) {
   draining_ = true;
   drained_ = std::move(then);
   for (Connection* connection : connections_) connection->close_if_idle();
+  // Who has not even shaken hands has asked nothing, and must not hold up the stop.
+  for (const int fd : handshakes_) ::shutdown(fd, SHUT_RDWR);
   loop_.arm(
       drain_timer_, until,
       [](void* self) {

@@ -96,7 +96,8 @@ class Worker {
   House house_;
   std::shared_ptr<const Way> way_;
   std::unordered_set<Connection*> connections_;
-  net::RequestHead head_scratch_;  // used between two suspensions only
+  std::unordered_set<int> handshakes_;  // sockets whose TLS handshake is under way
+  net::RequestHead head_scratch_;       // used between two suspensions only
   net::Timer watch_timer_;
   net::Timer drain_timer_;
   std::move_only_function<void()> drained_;
