@@ -24,6 +24,7 @@ namespace {
 
 int serve(const cli::Invocation& call) {
   const cli::Signals signals;  // blocked before any thread starts, read on the house's loop
+  net::Loop house;  // the main thread's: signals, upkeep, and the doors, which serving holds
   cli::Serving serving(
       call);  // configuration, messages, and with --quickstart what a first start needs
   if (!serving.configured()) return cli::kUsage;
@@ -31,7 +32,6 @@ int serve(const cli::Invocation& call) {
 
   // ---- The house: what everything else stands on. Each part outlives those below it.
   const SystemClock clock;
-  net::Loop house;       // the main thread's loop: signals, admin pages, upkeep
   net::Offload disk(1);  // what blocks on the disk on behalf of the house
   net::Offload scan(2);  // what would hold up a gate thread: checking megabytes
   net::Resolver resolver;
