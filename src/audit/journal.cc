@@ -73,18 +73,28 @@ void Journal::begin() {
 }
 
 void Journal::record(Event event, Durability until, Done done) {
+  record_soon(std::move(event), until, std::move(done));
+  wake();
+}
+
+void Journal::record_soon(Event event, Durability until, Done done) {
   {
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     if (!failed_ && !stopping_ && queue_.size() < config_.queue_records_max) {
       queue_.push_back({std::move(event), until, std::move(done), false});
       counters_.queue_depth.store(queue_.size(), std::memory_order_relaxed);
-      const bool wake = std::exchange(asleep_, false);
-      lock.unlock();
-      if (wake) wake_.notify_one();
       return;
     }
   }
   refuse(std::move(event), std::move(done));
+}
+
+void Journal::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.empty() || !std::exchange(asleep_, false)) return;
+  }
+  wake_.notify_one();
 }
 
 bool Journal::accepting() const { return accepting_.load(std::memory_order_acquire); }

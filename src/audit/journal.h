@@ -54,6 +54,8 @@ class Journal final : public Recorder {
   Journal& operator=(const Journal&) = delete;
 
   void record(Event event, Durability until, Done done) override;
+  void record_soon(Event event, Durability until, Done done) override;
+  void wake() override;
   bool accepting() const override;
 
   // Writes and syncs what is queued, seals the segment and ends the thread. Later records are

@@ -91,6 +91,22 @@ TEST_F(JournalTest, AnEmptyDoneIsAllowed) {
   EXPECT_EQ(*record(*journal, event_of(Kind::kRequest, "r2"), Durability::kSynced), 2u);
 }
 
+TEST_F(JournalTest, RecordsForLaterKeepTheirOrderAndAreWrittenWhenWoken) {
+  auto journal = open();
+  std::vector<std::uint64_t> order;
+  std::promise<void> last;
+  for (int i = 1; i <= 3; ++i) {
+    journal->record_soon(event_of(Kind::kRequest, "r" + std::to_string(i)), Durability::kWritten,
+                         [&, i](Result<std::uint64_t> seq) {
+                           order.push_back(seq.value_or(0));
+                           if (i == 3) last.set_value();
+                         });
+  }
+  journal->wake();
+  last.get_future().wait();
+  EXPECT_EQ(order, (std::vector<std::uint64_t>{1, 2, 3}));
+}
+
 TEST_F(JournalTest, Invariant1NoAnswerWithoutARecord) {
   // At the moment a synced record is answered, a power cut cannot take it.
   auto journal = open();

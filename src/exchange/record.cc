@@ -8,15 +8,17 @@ namespace sallyport {
 std::shared_ptr<Ticket> Ticket::submit(net::Loop& loop, Recorder& recorder, Event event,
                                        Durability until) {
   auto ticket = std::make_shared<Ticket>();
-  recorder.record(std::move(event), until, [&loop, ticket](Result<std::uint64_t> result) {
-    loop.post(
-        [ticket, result = std::move(result)]() mutable { ticket->finish(std::move(result)); });
+  recorder.record_soon(std::move(event), until, [&loop, ticket](Result<std::uint64_t> result) {
+    ticket->arrived_ = std::move(result);
+    loop.post([ticket] { ticket->finish(); });
   });
+  // One wake-up for all that a turn of the loop records.
+  loop.at_turn_end([](void* port) { static_cast<Recorder*>(port)->wake(); }, &recorder);
   return ticket;
 }
 
-void Ticket::finish(Result<std::uint64_t> result) {
-  result_.emplace(std::move(result));
+void Ticket::finish() {
+  result_.emplace(std::move(arrived_));
   if (waiting_) std::exchange(waiting_, nullptr).resume();
 }
 

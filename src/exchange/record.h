@@ -38,7 +38,8 @@ class Ticket {
   static Wait wait(std::shared_ptr<Ticket> ticket) { return Wait(std::move(ticket)); }
 
  private:
-  void finish(Result<std::uint64_t> result);
+  void finish();
+  Result<std::uint64_t> arrived_;  // by the recorder's thread, before it posts finish()
   std::optional<Result<std::uint64_t>> result_;
   std::coroutine_handle<> waiting_;
 };

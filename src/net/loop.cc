@@ -91,7 +91,7 @@ void Loop::run_timers() {
 
 // How long nothing is due: until the next slot that holds a timer (of whatever round), or for ever.
 int Loop::wait_ms() const {
-  if (!ready_.empty() || !hangups_.empty()) return 0;
+  if (!ready_.empty() || !hangups_.empty() || !turn_end_.empty()) return 0;
   if (armed_ == 0) return -1;
   const auto first = static_cast<std::size_t>(wheel_at_ + 1) % kSlots;
   const std::uint64_t from_first = ~std::uint64_t{0} << (first % 64);
@@ -325,6 +325,7 @@ void Loop::run() {
   refresh_now();  // the program may have started long after the loop was made
   while (!stopping_.load(std::memory_order_acquire)) turn();
   run_posted();
+  run_turn_end();
 }
 
 void Loop::turn() {
@@ -347,6 +348,21 @@ void Loop::turn() {
   run_ready();
   run_timers();
   run_ready();
+  run_turn_end();
+}
+
+void Loop::at_turn_end(void (*then)(void*), void* context) {
+  const std::pair entry(then, context);
+  if (std::find(turn_end_.begin(), turn_end_.end(), entry) != turn_end_.end()) return;
+  turn_end_.push_back(entry);
+}
+
+void Loop::run_turn_end() {
+  for (std::size_t i = 0; i < turn_end_.size(); ++i) {
+    const auto [then, context] = turn_end_[i];  // by value: it may ask for more
+    then(context);
+  }
+  turn_end_.clear();
 }
 
 // Resumes whoever became ready. Each of them may make others ready or destroy others' waits.

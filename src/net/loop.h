@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/task.h"
@@ -171,6 +172,10 @@ class Loop {
   // Any thread. Runs `work` on the loop's thread, in order of posting.
   void post(std::move_only_function<void()> work);
 
+  // Loop's thread. Calls `then` once at the end of this turn, before the loop may sleep; asking
+  // again with the same arguments changes nothing. For what is better done once for many.
+  void at_turn_end(void (*then)(void*), void* context);
+
   // Starts a task that nobody awaits; the loop owns it. Loop's thread (or before run()).
   void spawn(Task<void> task);
   std::size_t tasks() const { return tasks_; }  // detached tasks not yet ended
@@ -235,6 +240,7 @@ class Loop {
   void run_timers();
   void run_posted();
   void run_ready();
+  void run_turn_end();
   void forget(Handle& handle);
   int wait_ms() const;
   static Detached detach(Loop& loop, Task<void> task);
@@ -253,6 +259,7 @@ class Loop {
   int event_count_ = 0;
   std::vector<Handle::Wait*> ready_;  // to be resumed; a null entry was destroyed meanwhile
   std::vector<Handle*> hangups_;      // whose on_hangup is due
+  std::vector<std::pair<void (*)(void*), void*>> turn_end_;
   std::size_t tasks_ = 0;
   void* roots_ = nullptr;
   std::mutex posted_mutex_;

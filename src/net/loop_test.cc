@@ -36,6 +36,29 @@ void run_for(Loop& loop, std::int64_t ms) {
   loop.run();
 }
 
+// --- Once for all that a turn did.
+
+TEST(LoopTurnEnd, RunsOnceATurnHoweverOftenItWasAskedForAndAfterTheWork) {
+  Loop loop;
+  Log log;
+  const auto end = [](void* into) { static_cast<Log*>(into)->push_back("end"); };
+  for (int i = 0; i < 3; ++i) {
+    loop.post([&] {
+      log.push_back("work");
+      loop.at_turn_end(end, &log);
+    });
+  }
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(log, (Log{"work", "work", "work", "end"}));
+}
+
+TEST(LoopTurnEnd, AskedForBeforeTheLoopRunsItDoesNotWaitForAnEvent) {
+  Loop loop;
+  loop.at_turn_end([](void* self) { static_cast<Loop*>(self)->stop(); }, &loop);
+  loop.run();  // would wait for ever
+}
+
 // --- Work from elsewhere.
 
 TEST(LoopPost, RunsEachWorkOnceInTheOrderOfItsThread) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "base/result.h"
 #include "event/event.h"
@@ -26,6 +27,13 @@ class Recorder {
   // Any thread; never blocks. A full queue or a failed journal answers kUnavailable through `done`
   // (which may then be called on the caller's thread). An empty `done` is allowed.
   virtual void record(Event event, Durability until, Done done) = 0;
+
+  // As record(), but whoever writes may sleep on until wake(). For callers that have more to record
+  // in a moment: waking a thread costs more than writing a record. Any thread; never blocks.
+  virtual void record_soon(Event event, Durability until, Done done) {
+    record(std::move(event), until, std::move(done));
+  }
+  virtual void wake() {}
 
   // False while the journal cannot write: ask before work that costs money is begun.
   virtual bool accepting() const = 0;
