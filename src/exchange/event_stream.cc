@@ -5,6 +5,7 @@
 
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "net/loop.h"
 
 namespace sallyport {
 namespace {
@@ -133,22 +134,32 @@ bool EventStreamBody::take_events() {
   return !out_.empty();
 }
 
+// What came together leaves together: a provider's burst is one write, not one an event.
+bool EventStreamBody::gathers() const {
+  return !ended_ && out_.size() < net::kBufferBytes && upstream_->at_hand();
+}
+
 Task<Result<std::string_view>> EventStreamBody::pull() {
   std::string().swap(out_);  // a waiting stream holds no memory for what it already gave
+  if (broke_) co_return std::unexpected(*broke_);
   while (!ended_) {
-    const Result<std::string_view> piece = co_await upstream_->pull();
-    if (!piece) co_return std::unexpected(piece.error());
-    if (piece->empty()) {
+    Result<std::string_view> piece = co_await upstream_->pull();
+    if (piece && piece->empty()) {
       if (dialect_ != StreamDialect::kOther || !splitter_.unfinished().empty()) {
-        co_return fail(Code::kUnavailable, "the stream ended without its end");
+        piece = fail(Code::kUnavailable, "the stream ended without its end");
+      } else {
+        ended_ = true;
+        chain_->end();
+        co_return std::string_view(out_);
       }
-      ended_ = true;
-      chain_->end();
-      if (out_.empty()) co_return std::string_view();
+    }
+    if (!piece) {
+      if (out_.empty()) co_return piece;
+      broke_ = piece.error();  // what came before it goes out first
       co_return std::string_view(out_);
     }
     splitter_.feed(*piece);
-    if (take_events()) co_return std::string_view(out_);
+    if (take_events() && !gathers()) co_return std::string_view(out_);
   }
   if (!upstream_->finished()) {
     const Result<std::string_view> dropped = co_await upstream_->pull();

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "net/body.h"
 #include "net/sse.h"
 
@@ -60,11 +62,13 @@ class EventStreamBody final : public net::BodySource {
  private:
   struct Chain;
   bool take_events();
+  bool gathers() const;
   std::unique_ptr<net::BodySource> upstream_;
   StreamDialect dialect_;
   net::SseSplitter splitter_;
   std::unique_ptr<Chain> chain_;
   std::string out_;
+  std::optional<Error> broke_;  // told by the pull after the one that gives what came before it
   std::int64_t next_sequence_number_ = 0;
   bool ended_ = false;
 };

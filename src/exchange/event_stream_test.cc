@@ -12,8 +12,10 @@ namespace {
 // An upstream that says its pieces and then ends or breaks.
 class Scripted final : public net::BodySource {
  public:
-  Scripted(std::deque<std::string> pieces, bool breaks)
-      : pieces_(std::move(pieces)), breaks_(breaks) {}
+  // `together`: the pieces came in one segment, each pull has its bytes at hand.
+  Scripted(std::deque<std::string> pieces, bool breaks, bool together = false)
+      : pieces_(std::move(pieces)), breaks_(breaks), together_(together) {}
+  bool at_hand() const override { return together_ && !pieces_.empty(); }
   Task<Result<std::string_view>> pull() override {
     if (pieces_.empty()) {
       if (breaks_) co_return fail(Code::kUnavailable, "broke");
@@ -28,6 +30,7 @@ class Scripted final : public net::BodySource {
   std::deque<std::string> pieces_;
   std::string now_;
   bool breaks_;
+  bool together_;
 };
 
 struct Outcome {
@@ -96,11 +99,31 @@ TEST(EventStream, PassesAndEndsAsTheTableSaysAtEverySegmentation) {
       std::deque<std::string> pieces;
       if (split > 0) pieces.push_back(c.upstream.substr(0, split));
       if (split < c.upstream.size()) pieces.push_back(c.upstream.substr(split));
-      EventStreamBody body(std::make_unique<Scripted>(pieces, c.breaks), c.dialect, {});
-      const Outcome outcome = drive(body);
-      EXPECT_EQ(outcome.bytes, c.client) << c.why << ", split at " << split;
-      EXPECT_EQ(outcome.clean, c.clean) << c.why << ", split at " << split;
+      for (const bool together : {false, true}) {
+        EventStreamBody body(std::make_unique<Scripted>(pieces, c.breaks, together), c.dialect, {});
+        const Outcome outcome = drive(body);
+        EXPECT_EQ(outcome.bytes, c.client) << c.why << ", split at " << split;
+        EXPECT_EQ(outcome.clean, c.clean) << c.why << ", split at " << split;
+      }
     }
+  }
+}
+
+Task<void> first_pull(EventStreamBody& body, std::string& into) {
+  const Result<std::string_view> piece = co_await body.pull();
+  into = piece ? std::string(*piece) : "broken";
+}
+
+TEST(EventStream, WhatCameTogetherIsOnePieceAndWhatDidNotIsNotWaitedFor) {
+  const std::deque<std::string> events{"data: 1\n\n", "data: 2\n\n", "data: [DONE]\n\n"};
+  for (const bool together : {false, true}) {
+    EventStreamBody body(std::make_unique<Scripted>(events, false, together), StreamDialect::kChat,
+                         {});
+    std::string first;
+    Task<void> task = first_pull(body, first);
+    task.await_suspend(std::noop_coroutine()).resume();
+    EXPECT_EQ(first, together ? "data: 1\n\ndata: 2\n\ndata: [DONE]\n\n" : "data: 1\n\n");
+    EXPECT_EQ(body.finished(), together);
   }
 }
 

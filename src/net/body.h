@@ -33,6 +33,10 @@ class BodySource {
   // that piece back until the record is written and send it together with the end. False promises
   // nothing. A wrapper answers for what it wraps.
   virtual bool finished() const { return false; }
+
+  // True when the next pull gives bytes without waiting, so that a sender can put several pieces
+  // into one write. False promises nothing.
+  virtual bool at_hand() const { return false; }
 };
 
 // A body that is in memory.

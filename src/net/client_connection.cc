@@ -71,6 +71,7 @@ class ClientConnection::Body final : public BodySource {
 
   Task<Result<std::string_view>> pull() override;
   bool finished() const override { return ended_ && ahead_.empty(); }
+  bool at_hand() const override { return !ahead_.empty(); }
   bool ended() const { return ended_; }
 
  private:

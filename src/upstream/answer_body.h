@@ -20,6 +20,7 @@ class AnswerBody final : public net::BodySource {
       : lease_(std::move(lease)), flight_(std::move(flight)), upstream_(std::move(upstream)) {}
   Task<Result<std::string_view>> pull() override;
   bool finished() const override { return lease_.connection().body().finished(); }
+  bool at_hand() const override { return lease_.connection().body().at_hand(); }
 
  private:
   void broke(const Error& error);
