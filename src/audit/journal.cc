@@ -2,6 +2,7 @@
 #include "audit/journal.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "audit/segment.h"
@@ -189,12 +190,14 @@ void Journal::fail_with(const Error& why) {
   retry_at_ = Steady::now() + backoff_;
   backoff_ = std::min(backoff_ * 2, limits_.backoff_max);
 
-  std::vector<Pending> queued;
+  answer_durable();
+  std::vector<Pending> queued = std::exchange(awaiting_, {});
   {
     const std::lock_guard lock(mutex_);
     failed_ = true;
     if (config_.refuse_on_write_failure) accepting_.store(false, std::memory_order_release);
-    queued.swap(queue_);
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(queued));
+    queue_.clear();
   }
   for (Pending& pending : queued) refuse(std::move(pending.event), std::move(pending.done));
 }
@@ -226,31 +229,37 @@ bool Journal::commit_batch(std::vector<Pending>& records, std::size_t from, std:
   counters_.batches.fetch_add(1, std::memory_order_relaxed);
   counters_.records.fetch_add(to - from, std::memory_order_relaxed);
   counters_.bytes.fetch_add(bytes, std::memory_order_relaxed);
-  if (!owed_before) sync_due_ = Steady::now() + limits_.sync_owed;
+  const auto now = Steady::now();
+  if (!owed_before) sync_due_ = now + limits_.sync_owed;
+  answer_durable();  // a segment that was full has been synced on the way
 
-  bool sync_now = false;
   std::uint64_t seq = log_.written_seq() - (to - from);
   for (std::size_t i = from; i < to; ++i) {
-    ++seq;
-    if (records[i].until == Durability::kSynced) {
-      sync_now = true;
-    } else {
-      answer(records[i], seq);
+    records[i].seq = ++seq;
+    if (records[i].until != Durability::kSynced) {
+      answer(records[i]);
+      continue;
     }
+    if (awaiting_.empty()) sync_due_ = std::min(sync_due_, now + limits_.sync_shared);
+    awaiting_.push_back(std::move(records[i]));
+    records[i].answered = true;  // by whoever empties awaiting_
   }
-  if (!sync_now) return true;
-  if (!sync()) return false;
-  seq = log_.written_seq() - (to - from);
-  for (std::size_t i = from; i < to; ++i) {
-    ++seq;
-    if (records[i].until == Durability::kSynced) answer(records[i], seq);
-  }
-  return true;
+  const bool at_once = awaiting_.size() >= limits_.sync_records ||
+                       (!awaiting_.empty() && limits_.sync_shared.count() == 0);
+  return !at_once || sync();
 }
 
-void Journal::answer(Pending& pending, std::uint64_t seq) {
+void Journal::answer(Pending& pending) {
   pending.answered = true;
-  if (pending.done) pending.done(seq);
+  if (pending.done) pending.done(pending.seq);
+}
+
+void Journal::answer_durable() {
+  std::size_t durable = 0;
+  while (durable < awaiting_.size() && awaiting_[durable].seq <= log_.synced_seq()) {
+    answer(awaiting_[durable++]);
+  }
+  awaiting_.erase(awaiting_.begin(), awaiting_.begin() + static_cast<std::ptrdiff_t>(durable));
 }
 
 bool Journal::sync() {
@@ -258,7 +267,11 @@ bool Journal::sync() {
   const Result<void> done = log_.sync();
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Steady::now() - begun);
   counters_.count_sync(static_cast<std::uint64_t>(took.count()));
-  if (!done) fail_with(done.error());
+  if (done) {
+    answer_durable();
+  } else {
+    fail_with(done.error());
+  }
   return done.has_value();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The journal: the append-only, fsynced log that everything else is a copy of (docs/journal.md).
-// One writing thread with group commit: a batch is whatever queued while the last one was synced;
-// nobody waits for a timer.
+// One writing thread with group commit: what is queued is written as one batch, and one sync serves
+// all that asked for it within a millisecond.
 #pragma once
 
 #include <atomic>
@@ -32,6 +32,10 @@ struct Limits {
   std::size_t batch_records_max = 1'024;
   std::size_t batch_bytes_max = 1u << 20;
   std::chrono::milliseconds sync_owed{5};  // a record that is only written is synced after this
+  // Who waits for a sync waits this long for others to share it. Meanwhile what is only to be
+  // written is not held up behind the disk. It hides behind the upstream call. 0: sync at once.
+  std::chrono::milliseconds sync_shared{1};
+  std::size_t sync_records = 32;                // so many that wait are worth a sync of their own
   std::chrono::milliseconds backoff_first{50};  // after a failure, doubled up to backoff_max
   std::chrono::milliseconds backoff_max{1'000};
   std::size_t allocate_bytes = 1u << 20;
@@ -72,6 +76,7 @@ class Journal final : public Recorder {
     Durability until;
     Done done;
     bool answered = false;
+    std::uint64_t seq = 0;  // once it is written
   };
 
   // Records that were answered without being written: how many, and from when to when.
@@ -100,8 +105,9 @@ class Journal final : public Recorder {
   void commit(std::vector<Pending>& records);
   bool commit_batch(std::vector<Pending>& records, std::size_t from, std::size_t to);
   bool sync();
+  void answer_durable();
   void settle(Taken& taken);
-  void answer(Pending& pending, std::uint64_t seq);
+  static void answer(Pending& pending);
   bool write_own(std::vector<Event> events);
   std::vector<Event> owed_events(Taken& taken);
   void keep(Taken& taken);
@@ -129,6 +135,7 @@ class Journal final : public Recorder {
   // Of the writing thread (and of `begin`, before it runs).
   LogWriter log_;
   bool close_open_intents_ = true;  // what the last process left open
+  std::vector<Pending> awaiting_;   // written, to be answered when synced; in order of seq
   bool told_failure_ = false;
   Steady::time_point sync_due_{};
   Steady::time_point retry_at_{};

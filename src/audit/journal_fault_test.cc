@@ -114,12 +114,14 @@ void run_lives(std::uint64_t seed, Totals& totals) {
   Config config{.path = "/j"};
   config.segment_bytes =
       2'000 + random() % 20'000;  // so that faults also meet the change of segments
-  const Limits limits{.batch_records_max = 1 + random() % 16,
-                      .sync_owed = 0ms,
-                      .backoff_first = 0ms,
-                      .backoff_max = 0ms,
-                      .allocate_bytes = std::size_t{512} << (random() % 6),
-                      .segment_bytes_min = 0};
+  const Limits limits{
+      .batch_records_max = 1 + random() % 16,
+      .sync_owed = 0ms,
+      .sync_shared = std::chrono::milliseconds(seed % 16 == 0),  // shared in some worlds
+      .backoff_first = 0ms,
+      .backoff_max = 0ms,
+      .allocate_bytes = std::size_t{512} << (random() % 6),
+      .segment_bytes_min = 0};
   Promises promises;
   for (int life = 0; life < 3; ++life) {
     const std::string why = "seed " + std::to_string(seed) + " life " + std::to_string(life);
