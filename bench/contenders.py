@@ -142,7 +142,7 @@ class Process:
         return found
 
     def cpu_ns(self):
-        """Over all threads of all its processes. A thread that ended is missed: none of these do."""
+        """Over all threads of all its processes. A thread that ended is missed: none do."""
         total = 0
         for pid in self.pids():
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():

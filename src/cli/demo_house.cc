@@ -53,6 +53,7 @@ struct DemoHouse::Provider {
   ~Provider() {  // the loop ends before the server
     loop.stop();
     if (thread.joinable()) thread.join();
+    loop.drop_tasks();
   }
 };
 

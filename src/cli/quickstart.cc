@@ -73,6 +73,7 @@ struct Quickstart::Provider {
   ~Provider() {  // the loop ends before the server
     loop.stop();
     if (thread.joinable()) thread.join();
+    loop.drop_tasks();
   }
 };
 

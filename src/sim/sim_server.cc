@@ -66,9 +66,8 @@ int run_sim(SimOptions options, std::ostream& out, std::ostream& err) {
     err << "error: the kernel gives no signalfd\n";
     return 1;
   }
-  // The provider outlives the loop's coroutines, which the loop destroys with itself.
-  std::unique_ptr<SimServer> server;
   const auto loop = std::make_unique<net::Loop>();
+  std::unique_ptr<SimServer> server;
   loop->spawn(stop_at_signal(*loop, signals));
   Result<std::unique_ptr<SimServer>> opened = SimServer::open(*loop, std::move(options));
   if (!opened) {
@@ -78,6 +77,7 @@ int run_sim(SimOptions options, std::ostream& out, std::ostream& err) {
   server = std::move(*opened);
   out << "listening on http://" << host_and_port(server->address()) << "/v1" << std::endl;
   loop->run();
+  loop->drop_tasks();  // answers under way refer to the provider, and it to the loop
   return 0;
 }
 

@@ -16,8 +16,8 @@ namespace sallyport::sim {
 
 class SimServer {
  public:
-  // Listens at options.listen and serves while `loop` runs. `loop` outlives the server; end the
-  // loop before the server, since answers under way refer to it.
+  // Listens at options.listen and serves while `loop` runs. `loop` outlives the server; drop
+  // its tasks before the server ends, since answers under way refer to it.
   static Result<std::unique_ptr<SimServer>> open(net::Loop& loop, SimOptions options);
   ~SimServer();
 
