@@ -92,12 +92,16 @@ bool IpAddress::is_private() const {
 }
 
 std::string IpAddress::text() const {
-  char out[INET6_ADDRSTRLEN];
-  if (is_v4()) {
-    inet_ntop(AF_INET, bytes_.data() + 12, out, sizeof(out));
-  } else {
-    inet_ntop(AF_INET6, bytes_.data(), out, sizeof(out));
+  if (is_v4()) {  // by hand: inet_ntop prints with snprintf, and every record has an address
+    std::string text;
+    for (std::size_t i = 12; i < 16; ++i) {
+      if (i > 12) text += '.';
+      text += std::to_string(static_cast<unsigned>(bytes_[i]));
+    }
+    return text;
   }
+  char out[INET6_ADDRSTRLEN];
+  inet_ntop(AF_INET6, bytes_.data(), out, sizeof(out));
   return out;
 }
 

@@ -164,6 +164,7 @@ Task<bool> Connection::relay(Exchange& x) {
   std::string head;
   head.reserve(512);
   write_answer_head(head, x, framing, keep_alive, minor_);
+  std::vector<std::pair<std::string, std::string>>().swap(x.answer.headers);  // a held stream: none
 
   if (streams) {  // the head goes at once: the first event may be long in coming
     co_await send(x, head, {}, framing, false);

@@ -9,7 +9,6 @@
 namespace sallyport::meter {
 namespace {
 
-constexpr std::array<std::string_view, 3> kWanted{"usage", "model", "service_tier"};
 constexpr std::size_t kKeyBytesMax = 32;
 constexpr std::size_t kSearchBytes = 512;
 
@@ -25,8 +24,9 @@ bool blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 }  // namespace
 
 std::string_view UsageTail::value(std::string_view name) const {
-  const auto found = values_.find(name);
-  return found == values_.end() ? std::string_view() : std::string_view(found->second);
+  const auto found = std::find(kWanted.begin(), kWanted.end(), name);
+  if (found == kWanted.end()) return {};
+  return values_[static_cast<std::size_t>(found - kWanted.begin())];
 }
 
 void UsageTail::feed(std::string_view bytes) {
@@ -151,7 +151,9 @@ void UsageTail::begin_value(char c) {
     in_ = In::kKey;
     return;
   }
-  capturing_ = std::find(kWanted.begin(), kWanted.end(), key_) != kWanted.end();
+  const auto wanted = std::find(kWanted.begin(), kWanted.end(), key_);
+  capturing_ = wanted != kWanted.end();
+  wanted_ = static_cast<std::size_t>(wanted - kWanted.begin());
   text_.clear();
   if (capturing_) text_.push_back(c);
   escaped_ = false;
@@ -161,7 +163,7 @@ void UsageTail::begin_value(char c) {
 }
 
 void UsageTail::end_value() {
-  if (capturing_) values_[key_] = std::exchange(text_, {});
+  if (capturing_) values_[wanted_] = std::exchange(text_, {});
   capturing_ = false;
   in_ = In::kKey;
 }

@@ -5,8 +5,8 @@
 // member, it costs no more memory and time than its length.
 #pragma once
 
+#include <array>
 #include <cstddef>
-#include <map>
 #include <string>
 #include <string_view>
 
@@ -22,6 +22,7 @@ class UsageTail {
   std::string_view value(std::string_view name) const;
 
  private:
+  static constexpr std::array<std::string_view, 3> kWanted{"usage", "model", "service_tier"};
   enum class In { kStart, kKey, kKeyText, kColon, kValue, kAfter, kDone };
   void step(char c);
   void begin_value(char c);
@@ -39,7 +40,8 @@ class UsageTail {
   bool capturing_ = false;
   std::string key_;
   std::string text_;
-  std::map<std::string, std::string, std::less<>> values_;
+  std::size_t wanted_ = 0;  // which of kWanted, while capturing
+  std::array<std::string, kWanted.size()> values_;
 };
 
 }  // namespace sallyport::meter
