@@ -70,9 +70,10 @@ global
 defaults
   mode http
   timeout connect 5s
-  timeout client 60s
-  timeout server 60s
+  timeout client 600s
+  timeout server 600s
   http-reuse always
+  option http-no-delay  # else it holds events back for more to come: 200 ms
 frontend gate
   bind 127.0.0.1:{port} backlog 4096
   default_backend up
