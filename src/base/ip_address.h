@@ -38,6 +38,8 @@ class Cidr {
   bool contains(const IpAddress& address) const;
   std::string text() const;
 
+  friend bool operator==(const Cidr&, const Cidr&) = default;
+
  private:
   IpAddress base_;
   int bits_ = 128;  // counted on the 128-bit form
