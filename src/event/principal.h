@@ -25,11 +25,11 @@ struct Layer {
 };
 
 struct Principal {
-  std::string api_key_id;               // stable name, outlives rotations
-  std::string kid;                      // the credential of the day
-  std::optional<std::string> tid = {};  // of a derived token
-  UtcTime expires_at{};                 // the earliest end of the whole chain
-  std::shared_ptr<const Layer> layer;   // innermost; null only for an open gate
+  std::string api_key_id;                   // stable name, outlives rotations
+  std::string kid;                          // the credential of the day
+  std::optional<std::string> tid = {};      // of a derived token
+  UtcTime expires_at{};                     // the earliest end of the whole chain
+  std::shared_ptr<const Layer> layer = {};  // innermost; null only for an open gate
   std::string layer_path = {};          // "acme/support/user_42"; empty: the key hangs on no layer
   std::vector<std::string> endpoints;   // "POST /v1/responses", "GET /v1/models/*"; empty = all
   std::vector<std::string> models;      // exact, or a prefix that ends in '*'; empty = all
