@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way in: heads, stages, refusals. The way out is relay.cc.
+// The way in: heads, stages, refusals. The way out is relay.cc; routes of our own are
+// own_routes.cc.
 #include "http/connection.h"
 
 #include <algorithm>
@@ -209,10 +210,13 @@ Task<bool> Connection::one_exchange() {
   exchange_ = &x;
   std::optional<Refusal> refusal = begin(x, worker_.head_scratch());
   std::size_t admitted = 0;
-  if (!refusal) refusal = co_await admit(x, admitted);
+  OwnRoute* const own = refusal ? nullptr : own_route(x);
+  if (!refusal && own == nullptr) refusal = co_await admit(x, admitted);
   bool keep = false;
   if (x.cancelled != Cancel::kNone && refusal) refusal = cancelled_refusal(x.cancelled);
-  if (refusal) {
+  if (own != nullptr) {
+    keep = co_await serve_own(x, *own);
+  } else if (refusal) {
     keep = co_await refuse(x, std::move(*refusal), admitted);
   } else {
     keep = co_await relay(x);

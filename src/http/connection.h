@@ -46,6 +46,8 @@ class Connection {
   Task<bool> one_exchange();
   Task<std::optional<Refusal>> admit(Exchange& x, std::size_t& admitted);
   Task<bool> refuse(Exchange& x, Refusal refusal, std::size_t admitted);
+  OwnRoute* own_route(const Exchange& x) const;
+  Task<bool> serve_own(Exchange& x, OwnRoute& route);
   bool open_answer(Exchange& x);
   Framing framing_of(const Answer& answer) const;
   Task<bool> relay(Exchange& x);

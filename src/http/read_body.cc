@@ -19,20 +19,6 @@ Refusal bad(const char* code, std::string message, int status = 400) {
   return {.status = status, .code = code, .message = std::move(message), .close = true};
 }
 
-Refusal too_large() {
-  return bad("body_too_large", "The request body is larger than this gateway accepts.", 413);
-}
-
-// The body did not arrive whole: timed out, malformed framing, or the client went away.
-Refusal broken_body(const Error& error) {
-  if (error.code == Code::kExhausted) {
-    return bad("request_timeout", "The request body did not arrive in time.", 408);
-  }
-  if (error.code == Code::kDenied) return too_large();
-  if (error.code == Code::kUnavailable) return bad("client_gone", "The client went away.", 499);
-  return bad("malformed_body", "The request body's framing is malformed.");
-}
-
 Refusal spool_full(const Error& error) {
   log::error("spool.write_failed", {{"reason", error.what}});
   return {.status = 503,
@@ -93,6 +79,20 @@ bool expects_no_body(std::string_view method) {
 
 }  // namespace
 
+Refusal body_too_large() {
+  return bad("body_too_large", "The request body is larger than this gateway accepts.", 413);
+}
+
+// The body did not arrive whole: timed out, malformed framing, or the client went away.
+Refusal broken_body(const Error& error) {
+  if (error.code == Code::kExhausted) {
+    return bad("request_timeout", "The request body did not arrive in time.", 408);
+  }
+  if (error.code == Code::kDenied) return body_too_large();
+  if (error.code == Code::kUnavailable) return bad("client_gone", "The client went away.", 499);
+  return bad("malformed_body", "The request body's framing is malformed.");
+}
+
 Task<std::optional<Refusal>> ReadBody::admit(Exchange& x) {
   if (x.incoming == nullptr || x.incoming_length == 0) co_return std::nullopt;
   if (expects_no_body(x.method)) {
@@ -127,7 +127,7 @@ Task<std::optional<Refusal>> ReadBody::admit(Exchange& x) {
 }
 
 Task<std::optional<Refusal>> ReadBody::read_json(Exchange& x, bool gzip) {
-  if (x.incoming_length && *x.incoming_length > config_.body_bytes_max) co_return too_large();
+  if (x.incoming_length && *x.incoming_length > config_.body_bytes_max) co_return body_too_large();
   std::string& bytes = x.body.bytes;
   if (x.incoming_length && !gzip)
     bytes.reserve(std::min<std::size_t>(*x.incoming_length, kReserveBytesMax));
@@ -138,12 +138,12 @@ Task<std::optional<Refusal>> ReadBody::read_json(Exchange& x, bool gzip) {
     if (!piece) co_return broken_body(piece.error());
     if (piece->empty()) break;
     if (!inflate) {
-      if (bytes.size() + piece->size() > config_.body_bytes_max) co_return too_large();
+      if (bytes.size() + piece->size() > config_.body_bytes_max) co_return body_too_large();
       bytes.append(*piece);
       continue;
     }
     const Result<void> fed = inflate->feed(*piece, bytes);
-    if (!fed && fed.error().code == Code::kExhausted) co_return too_large();
+    if (!fed && fed.error().code == Code::kExhausted) co_return body_too_large();
     if (!fed) co_return bad("malformed_content_encoding", "The compressed body cannot be decoded.");
   }
   if (inflate && !inflate->finish()) {
@@ -175,14 +175,15 @@ Task<std::optional<Refusal>> ReadBody::read_json(Exchange& x, bool gzip) {
 }
 
 Task<std::optional<Refusal>> ReadBody::read_multipart(Exchange& x, std::string boundary) {
-  if (x.incoming_length && *x.incoming_length > config_.upload_bytes_max) co_return too_large();
+  if (x.incoming_length && *x.incoming_length > config_.upload_bytes_max)
+    co_return body_too_large();
   x.body.spool = std::make_unique<Spool>(config_.spool_directory, config_.spool_memory_bytes_max);
   Multipart form(boundary);
   for (;;) {
     const Result<std::string_view> piece = co_await x.incoming->pull();
     if (!piece) co_return broken_body(piece.error());
     if (piece->empty()) break;
-    if (x.body.spool->size() + piece->size() > config_.upload_bytes_max) co_return too_large();
+    if (x.body.spool->size() + piece->size() > config_.upload_bytes_max) co_return body_too_large();
     if (!form.feed(*piece)) {
       log::debug("multipart.refused", {{"reason", form.reason()}});
       co_return bad("malformed_multipart", "The multipart body is malformed.");
@@ -208,7 +209,7 @@ Task<std::optional<Refusal>> ReadBody::read_opaque(Exchange& x) {
     const Result<std::string_view> piece = co_await x.incoming->pull();
     if (!piece) co_return broken_body(piece.error());
     if (piece->empty()) break;
-    if (x.body.spool->size() + piece->size() > kSdpBytesMax) co_return too_large();
+    if (x.body.spool->size() + piece->size() > kSdpBytesMax) co_return body_too_large();
     const Result<void> kept = x.body.spool->append(*piece);
     if (!kept) co_return spool_full(kept.error());
   }

@@ -13,6 +13,10 @@
 
 namespace sallyport::http {
 
+// Why a body did not arrive whole (what IncomingBody fails with), as its sender may hear it.
+Refusal broken_body(const Error& error);
+Refusal body_too_large();
+
 class ReadBody final : public Stage {
  public:
   // JSON above this is checked on the offload threads, not on the loop.

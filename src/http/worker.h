@@ -13,6 +13,7 @@
 #include "event/ports/admission.h"
 #include "event/ports/recorder.h"
 #include "event/ports/revocations.h"
+#include "exchange/own_route.h"
 #include "exchange/stage.h"
 #include "http/config.h"
 #include "net/connect.h"
@@ -40,6 +41,8 @@ struct Way {
   bool outcome_synced = false;                 // audit.outcome
   std::shared_ptr<const void> keeps;           // what stages refer to beside `config`
   std::vector<std::unique_ptr<Stage>> stages;  // in order; may refer to `config`
+  // Answered by the gate itself, before any stage; the first that takes a request has it.
+  std::vector<std::unique_ptr<OwnRoute>> routes;
 };
 // Fills a way for the thread of `loop`; called once a thread and configuration, on that thread or
 // before it runs.
