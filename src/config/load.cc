@@ -87,6 +87,10 @@ class Loader {
       const std::string child = schema.empty() ? key.text : schema + "." + key.text;
       const std::string name = shown.empty() ? key.text : shown + "." + key.text;
       if (looks_like_provider_key(key.text)) continue;  // told already, and not to be repeated
+      if (!is_field_name(key.text)) {
+        tell(key, printable_path(name), "unknown field");
+        continue;
+      }
       if (refuse_unavailable(child, name, key)) continue;
       if (const Field* field = find_field(child)) {
         where_[name] = {value.line, value.column};
@@ -101,6 +105,12 @@ class Loader {
         tell(key, printable_path(name), "unknown field" + hint(schema, key.text));
       }
     }
+  }
+
+  // A name that spells a path ("upstream[].name") would be found in the table without the section
+  // that it needs.
+  static bool is_field_name(std::string_view text) {
+    return text.find_first_of(".[]") == std::string_view::npos;
   }
 
   void walk_section(const YamlNode& value, const std::string& schema, const std::string& shown,
