@@ -101,6 +101,7 @@ const auto kFields = std::to_array<Field>({
     {"action", &Event::action, kIfKnown},
     {"actor", &Event::actor, kIfKnown},
     {"detail", Detail{}, kIfKnown},
+    {"repeated", &Event::repeated, kIfKnown},
     {"time_raised_ms", &Event::time_raised_ms, kIfKnown},
     {"trunc", Truncated{}, kIfKnown},
     {"seq", &Event::seq, Presence::kElsewhere},

@@ -70,6 +70,7 @@ Event full_event() {
   event.action = "key_revoke";
   event.actor = "admin:mai";
   event.detail = R"({"before":{"kind":"x"},"after":null})";
+  event.repeated = 980;
   event.time_raised_ms = 3;
   return event;
 }

@@ -147,6 +147,16 @@ class GateTest : public testing::Test {
     return all;
   }
 
+  std::string until_closed() {
+    std::string all;
+    char bytes[4096];
+    ssize_t got = 0;
+    while ((got = ::recv(client_, bytes, sizeof bytes, 0)) > 0) {
+      all.append(bytes, static_cast<std::size_t>(got));
+    }
+    return all;
+  }
+
   SystemClock clock_;
   HeldRecorder recorder_;
   Counters counters_;
@@ -254,6 +264,35 @@ TEST_F(GateTest, AnHttp10ClientGetsNoChunks) {
   EXPECT_TRUE(answer.ends_with("\r\n\r\n{\"whole\":true}")) << answer;
   char byte = 0;
   EXPECT_EQ(::recv(client_, &byte, 1, 0), 0) << "the end of the connection is the end of the body";
+}
+
+// Two credentials in one request: refused before anybody is identified, and cheap to send.
+TEST_F(GateTest, AFloodOfRefusalsIsAnsweredInFullAndRecordedInShort) {
+  constexpr std::size_t kFlood = 60;
+  open({"{}"}, false);
+  std::string requests;
+  for (std::size_t i = 0; i < kFlood; ++i) {
+    requests +=
+        "GET /v1/models HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer a\r\napi-key: b\r\n\r\n";
+  }
+  send(requests);
+  std::size_t refused = 0;
+  std::int64_t told = 0;
+  while (told < static_cast<std::int64_t>(kFlood)) {
+    HeldRecorder::Held record = recorder_.next();
+    ASSERT_EQ(record.event.status, 400);
+    told += record.event.repeated.value_or(1);
+    ++refused;
+    record.finish();
+  }
+  EXPECT_EQ(told, static_cast<std::int64_t>(kFlood)) << "every refusal is in some record";
+  EXPECT_LT(refused, kFlood) << "but not each in its own";
+  ::shutdown(client_, SHUT_WR);
+  const std::string answers = until_closed();
+  std::size_t answered = 0;
+  for (std::size_t at = 0; (at = answers.find("\"code\"", at)) != std::string::npos; ++at)
+    ++answered;
+  EXPECT_EQ(answered, kFlood);
 }
 
 }  // namespace

@@ -117,9 +117,12 @@ Task<bool> Connection::settle(Exchange& x, std::size_t admitted) {
       x.answer.status >= 600 || x.answer.status < 100 ? 0 : x.answer.status / 100;
   house.counters.requests[status_class].fetch_add(1, std::memory_order_relaxed);
   if (house.recorder == nullptr) co_return true;
+  Event outcome = make_event(x, Kind::kRequest, house.clock.now());
+  const bool stranger = !x.principal && !x.intent && x.answer.status >= 400;
+  if (stranger && worker_.fold(x.source, outcome)) co_return true;
   const Durability until = way_->outcome_synced ? Durability::kSynced : Durability::kWritten;
-  std::shared_ptr<Ticket> ticket = Ticket::submit(
-      worker_.loop(), *house.recorder, make_event(x, Kind::kRequest, house.clock.now()), until);
+  std::shared_ptr<Ticket> ticket =
+      Ticket::submit(worker_.loop(), *house.recorder, std::move(outcome), until);
   const Result<std::uint64_t> recorded = co_await Ticket::wait(std::move(ticket));
   if (!recorded)
     log::error("record.refused", {{"request_id", x.request_id}, {"reason", recorded.error().what}});

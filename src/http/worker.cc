@@ -21,7 +21,7 @@ Worker::Worker(net::Loop& loop, House house, std::shared_ptr<const Way> way)
   arm_watch();
 }
 
-Worker::~Worker() = default;
+Worker::~Worker() { record_folded(); }
 
 void Worker::accept(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls) {
   Counters& counters = house_.counters;
@@ -65,6 +65,29 @@ Task<void> Worker::serve(int fd, net::Endpoint peer, std::shared_ptr<const net::
   --open_;
   house_.counters.connections_open.fetch_sub(1, std::memory_order_relaxed);
   check_drained();
+}
+
+bool Worker::fold(const IpAddress& source, const Event& refusal) {
+  if (!house_.recorder->accepting()) return false;  // said to the caller, as for every record
+  if (!refusals_.fold(source, refusal, loop_.now_ms())) return false;
+  if (!fold_timer_.armed()) {
+    loop_.arm(
+        fold_timer_, refusals_.due_ms(),
+        [](void* self) { static_cast<Worker*>(self)->record_folded(); }, this);
+  }
+  return true;
+}
+
+void Worker::record_folded() {
+  for (Event& event : refusals_.take_due()) {
+    const std::string ip = event.ip;
+    const std::int64_t repeated = event.repeated.value_or(0);
+    house_.recorder->record(
+        std::move(event), Durability::kWritten, [ip, repeated](Result<std::uint64_t> recorded) {
+          if (recorded) return;
+          log::error("record.refusals_lost", {{"ip", ip}, {"refusals", std::to_string(repeated)}});
+        });
+  }
 }
 
 void Worker::arm_watch() {

@@ -16,6 +16,7 @@
 #include "exchange/own_route.h"
 #include "exchange/stage.h"
 #include "http/config.h"
+#include "http/refusal_fold.h"
 #include "net/connect.h"
 #include "net/tls.h"
 
@@ -88,12 +89,16 @@ class Worker {
   void take(std::shared_ptr<const Way> way) { way_ = std::move(way); }  // a new configuration
   net::RequestHead& head_scratch() { return head_scratch_; }
 
+  // True: this refusal is one of a flood, and a record within a second stands for it.
+  bool fold(const IpAddress& source, const Event& refusal);
+
  private:
   friend class Connection;
   Task<void> serve(int fd, net::Endpoint peer, std::shared_ptr<const net::TlsContext> tls);
   void watch();
   void check_drained();
   void arm_watch();
+  void record_folded();
 
   net::Loop& loop_;
   House house_;
@@ -101,6 +106,8 @@ class Worker {
   std::unordered_set<Connection*> connections_;
   std::unordered_set<int> handshakes_;  // sockets whose TLS handshake is under way
   net::RequestHead head_scratch_;       // used between two suspensions only
+  RefusalFold refusals_;
+  net::Timer fold_timer_;
   net::Timer watch_timer_;
   net::Timer drain_timer_;
   std::move_only_function<void()> drained_;
