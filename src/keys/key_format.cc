@@ -28,13 +28,14 @@ constexpr std::array<bool, 256> base62_table() {
 }
 constexpr std::array<bool, 256> kIsBase62 = base62_table();
 
-bool base62(std::string_view text) {
+}  // namespace
+
+bool is_base62(std::string_view text) {
   bool all = true;  // no early way out: the time does not tell where a key stops being one
   for (const char c : text) all &= kIsBase62[static_cast<unsigned char>(c)];
   return all;
 }
 
-// CRC-32 (ISO-HDLC) as six base62 digits, most significant first, padded with zeros.
 std::array<char, kCrcBytes> crc_text(std::string_view bytes) {
   std::uint32_t crc = static_cast<std::uint32_t>(
       crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
@@ -43,9 +44,7 @@ std::array<char, kCrcBytes> crc_text(std::string_view bytes) {
   return out;
 }
 
-}  // namespace
-
-bool is_kid(std::string_view text) { return text.size() == kKidBytes && base62(text); }
+bool is_kid(std::string_view text) { return text.size() == kKidBytes && is_base62(text); }
 
 bool is_public_kid(std::string_view kid) {
   return std::ranges::find(kPublicKids, kid) != kPublicKids.end();
@@ -55,7 +54,7 @@ ParsedKey parse_key(std::string_view text) {
   if (text.size() != kKeyBytes || !text.starts_with(kKeyPrefix) || text[kSecretAt - 1] != '-')
     return {};
   const std::string_view kid = text.substr(kKeyPrefix.size(), kKidBytes);
-  if (!base62(kid) || !base62(text.substr(kSecretAt))) return {};
+  if (!is_base62(kid) || !is_base62(text.substr(kSecretAt))) return {};
 
   // Texts are compared, not numbers: a crc above 2^32 - 1 has no number to be.
   const std::array<char, kCrcBytes> crc = crc_text(text.substr(0, kCrcAt));

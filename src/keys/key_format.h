@@ -3,6 +3,7 @@
 // and truncated pastes without touching any table; it proves nothing about who wrote the key.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -30,6 +31,12 @@ struct ParsedKey {
 // Constant work; under a tenth of a microsecond. Says nothing about whether the key was ever
 // issued.
 ParsedKey parse_key(std::string_view text);
+
+// The checksum that every text of ours ends with: CRC-32 (ISO-HDLC) as six base62 digits, most
+// significant first, padded with zeros.
+std::array<char, kCrcBytes> crc_text(std::string_view bytes);
+
+bool is_base62(std::string_view text);  // the time does not depend on the text, only on its length
 
 // True for 12 characters of base62.
 bool is_kid(std::string_view text);
