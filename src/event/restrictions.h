@@ -18,6 +18,9 @@
 
 namespace sallyport {
 
+class JsonValue;   // base/json_reader.h
+class JsonWriter;  // base/json_writer.h
+
 // A part of the day in a fixed offset from UTC; `from` > `to` runs over midnight.
 struct DayHours {
   std::int16_t from_minute = 0, to_minute = 0;  // of the day, [from, to)
@@ -60,5 +63,22 @@ std::string restrictions_json(const Restrictions& restrictions);
 // kInvalid names the member that is wrong. Unknown members, negative and overflowing numbers, and
 // lists of more than 256 entries are wrong: what cannot be read must not be taken for "allowed".
 Result<Restrictions> parse_restrictions(std::string_view json);
+
+// The same one member at a time, for documents in which they stand among others. kNotFound: no such
+// member; kInvalid names the member that is wrong.
+Result<void> read_restriction(std::string_view member, const JsonValue& value, Restrictions& into);
+void write_restrictions(JsonWriter& json, const Restrictions& restrictions);  // the members only
+
+// "07:00-22:00+08:00", "22:00-06:00Z"; the end may be 24:00. Nothing for anything else, and for a
+// part of the day that is empty.
+std::optional<DayHours> parse_day_hours(std::string_view text);
+std::string day_hours_text(const DayHours& hours);
+bool contains(const DayHours& hours, UtcTime now);
+
+std::string_view name(BudgetWindow window);  // "minute", "hour", "day", "month", "total"
+std::optional<BudgetWindow> parse_budget_window(std::string_view text);
+
+// Base64url of 32 bytes without padding: the form of certificate and key thumbprints.
+bool valid_thumbprint(std::string_view text);
 
 }  // namespace sallyport
