@@ -29,7 +29,7 @@ Event sample(Kind kind, std::uint64_t n) {
   event.tokens_input = 1200;
   event.tokens_output = 300;
   event.status = 200;
-  event.cost_usd = 0.00042;
+  event.cost_usd = NanoUsd{420'000};
   return event;
 }
 

@@ -81,7 +81,7 @@ std::string row(const Event& event) {
                      format_utc(event.timestamp_utc), name(event.kind), number(event.status),
                      text(event.api_key_id), event.endpoint, text(event.model),
                      number(event.tokens_input), number(event.tokens_output),
-                     event.cost_usd ? fmt::format("{:.6f}", *event.cost_usd) : "-", event.ip,
+                     event.cost_usd ? fmt::format("{:.6f}", event.cost_usd->usd()) : "-", event.ip,
                      text(event.error ? event.error : event.action));
 }
 

@@ -43,7 +43,7 @@ struct Truncated {};
 using Member =
     std::variant<UtcTime Event::*, std::string Event::*, std::optional<std::string> Event::*,
                  std::optional<std::int64_t> Event::*, std::optional<int> Event::*,
-                 std::optional<double> Event::*, std::optional<bool> Event::*, Kind Event::*,
+                 std::optional<NanoUsd> Event::*, std::optional<bool> Event::*, Kind Event::*,
                  std::uint64_t Event::*, std::map<std::string, std::int64_t> Event::*,
                  std::optional<Injection> Event::*, std::vector<std::string> Event::*, Metadata,
                  Detail, Truncated>;
@@ -81,14 +81,23 @@ const auto kFields = std::to_array<Field>({
     {"request_id", &Event::request_id, kAlways},
     {"kid", &Event::kid, kIfKnown},
     {"claimed_kid", &Event::claimed_kid, kIfKnown},
+    {"layer", &Event::layer, kIfKnown},
+    {"tid", &Event::tid, kIfKnown},
     {"provider_key_id", &Event::provider_key_id, kIfKnown},
     {"upstream", &Event::upstream, kIfKnown},
     {"asn", &Event::asn, kIfKnown},
     {"network", &Event::network, kIfKnown},
     {"tokens_cached", &Event::tokens_cached, kIfKnown},
     {"tokens_estimated", &Event::tokens_estimated, kIfKnown},
+    {"estimated_input_tokens", &Event::estimated_input_tokens, kIfKnown},
+    {"reserved_tokens", &Event::reserved_tokens, kIfKnown},
     {"reserved_usd", &Event::reserved_usd, kIfKnown},
+    {"charged_tokens", &Event::charged_tokens, kIfKnown},
+    {"charged_usd", &Event::charged_usd, kIfKnown},
     {"cost_usd", &Event::cost_usd, kIfKnown},
+    {"price_estimated", &Event::price_estimated, kIfKnown},
+    {"provider_usage_usd", &Event::provider_usage_usd, kIfKnown},
+    {"provider_usage_age_s", &Event::provider_usage_age_s, kIfKnown},
     {"stream", &Event::stream, kIfKnown},
     {"upstream_status", &Event::upstream_status, kIfKnown},
     {"upstream_request_id", &Event::upstream_request_id, kIfKnown},
@@ -181,6 +190,10 @@ struct FieldWriter {
     if (!(event.*member) && absent()) return;
     json.key(name);
     text(*(event.*member), kTextBytesMax);
+  }
+  void operator()(std::optional<NanoUsd> Event::* member) {
+    if (!(event.*member) && absent()) return;
+    json.key(name).raw(usd_text(*(event.*member)));
   }
   template <class Number>
   void operator()(std::optional<Number> Event::* member) {
@@ -324,9 +337,12 @@ struct FieldReader {
     event.*member = static_cast<int>(*number);
     return true;
   }
-  bool operator()(std::optional<double> Event::* member) const {
-    event.*member = value.number();
-    return (event.*member).has_value();
+  // A double holds every billionth of amounts up to four million dollars; no call costs that.
+  bool operator()(std::optional<NanoUsd> Event::* member) const {
+    const auto usd = value.number();
+    if (!usd || !(std::fabs(*usd) < 9e9)) return false;
+    event.*member = NanoUsd{std::llround(*usd * static_cast<double>(kNanoUsdPerUsd))};
+    return true;
   }
   bool operator()(std::optional<bool> Event::* member) const {
     event.*member = value.boolean();
@@ -401,7 +417,7 @@ std::string_view type_of(const Member& member) {
     std::string_view operator()(std::optional<std::int64_t> Event::*) const { return "integer"; }
     std::string_view operator()(std::optional<int> Event::*) const { return "integer"; }
     std::string_view operator()(std::uint64_t Event::*) const { return "integer"; }
-    std::string_view operator()(std::optional<double> Event::*) const { return "number"; }
+    std::string_view operator()(std::optional<NanoUsd> Event::*) const { return "number"; }
     std::string_view operator()(std::optional<bool> Event::*) const { return "boolean"; }
     std::string_view operator()(Truncated) const { return "boolean"; }
     std::string_view operator()(std::map<std::string, std::int64_t> Event::*) const {

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "event/money.h"
 
 namespace sallyport {
 
@@ -50,14 +51,26 @@ struct Event {
   std::string request_id;
   std::optional<std::string> kid;
   std::optional<std::string> claimed_kid;
+  std::optional<std::string> layer;  // path of the layer that the key hangs on: "acme/support"
+  std::optional<std::string> tid;    // of a derived token
   std::optional<std::string> provider_key_id;
   std::optional<std::string> upstream;
   std::optional<std::int64_t> asn;
   std::optional<std::string> network;
   std::optional<std::int64_t> tokens_cached;
   std::optional<bool> tokens_estimated;
-  std::optional<double> reserved_usd;
-  std::optional<double> cost_usd;
+  // Budgets (docs/budgets.md): what was held back before the call, and what was booked after it. A
+  // line with reserved_tokens has been booked, and a start counts it again; without charged_* the
+  // whole reservation stands.
+  std::optional<std::int64_t> estimated_input_tokens;
+  std::optional<std::int64_t> reserved_tokens;
+  std::optional<NanoUsd> reserved_usd;
+  std::optional<std::int64_t> charged_tokens;
+  std::optional<NanoUsd> charged_usd;
+  std::optional<NanoUsd> cost_usd;
+  std::optional<bool> price_estimated;               // the model has no price of its own
+  std::optional<NanoUsd> provider_usage_usd;         // the provider's last known word, and
+  std::optional<std::int64_t> provider_usage_age_s;  // how old it was
   std::optional<bool> stream;
   std::optional<int> upstream_status;
   std::optional<std::string> upstream_request_id;

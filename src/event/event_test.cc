@@ -56,8 +56,17 @@ Event full_event() {
   event.network = "Example Net";
   event.tokens_cached = 1024;
   event.tokens_estimated = false;
-  event.reserved_usd = 0.02;
-  event.cost_usd = 0.00042;
+  event.layer = "acme/support";
+  event.tid = "tid_1";
+  event.estimated_input_tokens = 12;
+  event.reserved_tokens = 8204;
+  event.reserved_usd = NanoUsd{20'000'000};
+  event.charged_tokens = 76;
+  event.charged_usd = NanoUsd{420'000};
+  event.cost_usd = NanoUsd{420'000};
+  event.price_estimated = true;
+  event.provider_usage_usd = NanoUsd{12'500'000'000};
+  event.provider_usage_age_s = 61;
   event.stream = true;
   event.upstream_status = 429;
   event.upstream_request_id = "req_up";
@@ -219,7 +228,8 @@ TEST(EventTest, RandomEventsReadBack) {
     event.endpoint = text();
     if (random() % 2) event.api_key_id = text();
     if (random() % 2) event.latency_ms = static_cast<std::int64_t>(random() % 1'000'000);
-    if (random() % 2) event.cost_usd = static_cast<double>(random() % 1'000'000) / 7e6;
+    if (random() % 2)
+      event.cost_usd = NanoUsd{static_cast<std::int64_t>(random() % 1'000'000'000'000)};
     if (random() % 2) event.stream = random() % 2 == 0;
     if (random() % 2) event.pii[text()] = static_cast<std::int64_t>(random() % 10);
     if (random() % 2) event.output_flags.push_back(text());

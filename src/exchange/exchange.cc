@@ -25,12 +25,20 @@ Event make_event(const Exchange& x, Kind kind, UtcTime now) {
   if (x.principal) {
     event.api_key_id = x.principal->api_key_id;
     event.kid = x.principal->kid;
+    event.tid = x.principal->tid;
+    if (!x.principal->layer_path.empty()) event.layer = x.principal->layer_path;
   }
   event.claimed_kid = x.claimed_kid;
   event.stream = x.stream;
   if (!x.upstream_name.empty()) event.upstream = x.upstream_name;
   event.provider_key_id = x.provider_key_id;
   event.request_bytes = static_cast<std::int64_t>(x.request_bytes);
+  event.estimated_input_tokens = x.booked.estimated_input_tokens;
+  event.reserved_tokens = x.booked.reserved_tokens;
+  event.reserved_usd = x.booked.reserved_usd;
+  event.provider_usage_usd = x.booked.provider_usage_usd;
+  event.provider_usage_age_s = x.booked.provider_usage_age_s;
+  if (x.price_estimated) event.price_estimated = true;
   if (kind != Kind::kRequest) return event;
 
   event.latency_ms = std::max<std::int64_t>((x.finished_us - x.received_us) / 1000, 0);
@@ -40,6 +48,8 @@ Event make_event(const Exchange& x, Kind kind, UtcTime now) {
   event.upstream_status = x.upstream_status;
   event.upstream_request_id = x.upstream_request_id;
   event.response_bytes = static_cast<std::int64_t>(x.response_bytes);
+  event.charged_tokens = x.booked.charged_tokens;
+  event.charged_usd = x.booked.charged_usd;
   event.cost_usd = x.cost_usd;
   if (x.usage) {
     event.tokens_input = x.usage->input;

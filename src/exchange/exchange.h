@@ -54,11 +54,26 @@ enum class Cancel { kNone, kClientGone, kKeyRevoked, kShutdown };
 struct Usage {  // as the provider told it
   std::optional<std::int64_t> input, output, cached, cache_write;
   std::optional<std::int64_t> input_audio, input_image;  // of input, where priced apart
+  std::optional<std::int64_t> output_audio;              // of output
   std::optional<std::string> model;                      // the answer's model name
   std::optional<std::string> service_tier;               // of the answer
   std::optional<double> seconds;                         // transcriptions billed by duration
   std::optional<std::int64_t> characters;  // speech: of the request, since no answer tells
   bool estimated = false;
+};
+
+// What a stage keeps for one exchange from `admit` to `finish`; of a type that only it knows.
+struct StageState {
+  virtual ~StageState() = default;
+};
+
+// What the budgets know of a call (docs/budgets.md); as far as it is known, in its records.
+struct Booked {
+  std::optional<std::int64_t> estimated_input_tokens;
+  std::optional<std::int64_t> reserved_tokens, charged_tokens;
+  std::optional<NanoUsd> reserved_usd, charged_usd;
+  std::optional<NanoUsd> provider_usage_usd;
+  std::optional<std::int64_t> provider_usage_age_s;
 };
 
 struct Exchange {
@@ -105,7 +120,12 @@ struct Exchange {
 
   // meter
   std::optional<Usage> usage;
-  std::optional<double> cost_usd;
+  std::optional<NanoUsd> cost_usd;
+  bool price_estimated = false;  // the model is not in the table
+  Booked booked;
+  std::unique_ptr<StageState> budgets;
+  bool written_before_call = false;    // the intent must be written before the provider is asked
+  std::string limit_fields;            // header lines (with CRLF) on whatever answer is given
   bool usage_asked_by_client = false;  // stream_options.include_usage of the caller
   bool usage_injected = false;
 

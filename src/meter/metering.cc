@@ -151,9 +151,13 @@ void Metering::finish(Exchange& x) {
     return;
   }
   if (!x.usage) return;
-  if (x.usage->model) x.cost_usd = prices_->cost_usd(*x.usage->model, *x.usage);
   // The answer's name may be finer than the table; the request's name is what was ordered.
-  if (!x.cost_usd && x.model) x.cost_usd = prices_->cost_usd(*x.model, *x.usage);
+  const bool by_answer = x.usage->model && prices_->find(*x.usage->model) != nullptr;
+  const std::optional<std::string>& name = by_answer || !x.model ? x.usage->model : x.model;
+  const auto cost = name ? prices_->cost(*name, *x.usage) : std::nullopt;
+  if (!cost) return;
+  x.cost_usd = cost->amount;
+  x.price_estimated = cost->estimated;
 }
 
 }  // namespace sallyport::meter

@@ -2,7 +2,7 @@
 // What did the call use, and what did it cost? On the way in it makes sure that a chat stream tells
 // its usage (a splice, recorded like any other); on the way back it reads the figures and takes out
 // what the caller did not ask for. Trusts: read_body (x.body is checked JSON). Writes x.usage,
-// x.cost_usd, x.usage_*.
+// x.cost_usd, x.price_estimated, x.usage_*.
 #pragma once
 
 #include "base/published.h"

@@ -169,7 +169,7 @@ TEST_F(MeteringTest, WhatTheCallerDidNotAskForIsTakenOut) {
       "data: {\"choices\":[{\"delta\":{\"x\":{\"usage\":null}}}]}\n\n";
   EXPECT_EQ(streamed(chunks + std::string(kDone)), expected + std::string(kDone));
   EXPECT_EQ(x_.usage->input, 1'000'000);
-  EXPECT_DOUBLE_EQ(*x_.cost_usd, 10.0);
+  EXPECT_DOUBLE_EQ(x_.cost_usd->usd(), 10.0);
 }
 
 TEST_F(MeteringTest, AStreamThatWasAskedForUsagePassesByteForByte) {
@@ -182,7 +182,7 @@ TEST_F(MeteringTest, AStreamThatWasAskedForUsagePassesByteForByte) {
   EXPECT_EQ(streamed(stream, 7), stream);
   EXPECT_EQ(x_.usage->input, 5);
   EXPECT_EQ(x_.usage->cached, 4);
-  EXPECT_DOUBLE_EQ(*x_.cost_usd, 1 * 2e-6 + 4 * 0.5e-6 + 2 * 8e-6);
+  EXPECT_DOUBLE_EQ(x_.cost_usd->usd(), 1 * 2e-6 + 4 * 0.5e-6 + 2 * 8e-6);
 }
 
 TEST_F(MeteringTest, UsageBesideTextLosesOnlyTheUsage) {
@@ -259,7 +259,7 @@ TEST_F(MeteringTest, AnAnswerAtOnceIsReadAsItPasses) {
     EXPECT_EQ(x_.usage->input, 10);
     EXPECT_EQ(x_.usage->model, "m");
     EXPECT_EQ(x_.usage->service_tier, "default");
-    EXPECT_DOUBLE_EQ(*x_.cost_usd, 10 * 2e-6 + 5 * 8e-6);
+    EXPECT_DOUBLE_EQ(x_.cost_usd->usd(), 10 * 2e-6 + 5 * 8e-6);
   }
 }
 
@@ -305,7 +305,7 @@ TEST_F(MeteringTest, SpeechIsBilledByTheRequestsCharacters) {
   stage_.answer(x_);
   EXPECT_EQ(read_all(*x_.answer.body), "sound");
   stage_.finish(x_);
-  EXPECT_DOUBLE_EQ(*x_.cost_usd, 3 * 15e-6);
+  EXPECT_DOUBLE_EQ(x_.cost_usd->usd(), 3 * 15e-6);
 }
 
 }  // namespace

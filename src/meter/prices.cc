@@ -5,8 +5,10 @@
 #include <array>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <utility>
+#include <vector>
 
 #include "base/json_reader.h"
 
@@ -16,22 +18,27 @@ namespace {
 constexpr char kBuiltin[] = {
 #embed "../../rules/prices.json"
 };
-constexpr double kPerMillion = 1e-6;
-constexpr double kPriceMax = 1e6;  // a larger figure is a slip of the unit
+constexpr NanoUsd kPriceMax{1'000'000 * kNanoUsdPerUsd};  // a larger figure is a slip of the unit
+constexpr NanoUsd kOne{kNanoUsdPerUsd};                   // the factor 1
+constexpr NanoUsd kTierUnknown{2'500'000'000};  // dearer than any tier there is, without a price
+constexpr std::int64_t kContextMax = std::int64_t{1} << 40;
 
 struct Field {
   std::string_view name;
-  std::optional<double> Price::* place;
+  std::optional<NanoUsd> Price::* place;
 };
-constexpr std::array<Field, 9> kFields{{{"input", &Price::input},
-                                        {"cached", &Price::cached},
-                                        {"output", &Price::output},
-                                        {"audio_input", &Price::audio_input},
-                                        {"image_input", &Price::image_input},
-                                        {"minute", &Price::minute},
-                                        {"characters", &Price::characters},
-                                        {"flex", &Price::flex},
-                                        {"priority", &Price::priority}}};
+constexpr std::array<Field, 12> kFields{{{"input", &Price::input},
+                                         {"cached", &Price::cached},
+                                         {"cache_write", &Price::cache_write},
+                                         {"output", &Price::output},
+                                         {"audio_input", &Price::audio_input},
+                                         {"audio_output", &Price::audio_output},
+                                         {"image_input", &Price::image_input},
+                                         {"minute", &Price::minute},
+                                         {"characters", &Price::characters},
+                                         {"batch", &Price::batch},
+                                         {"flex", &Price::flex},
+                                         {"priority", &Price::priority}}};
 
 bool digits(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -49,87 +56,167 @@ std::string_view without_date(std::string_view model) {
   return {};
 }
 
-Result<std::pair<std::string, Price>> read_price(const JsonValue& row) {
-  std::string model;
-  Price price;
-  for (const auto& [name, value] : row.members()) {
-    if (name == "model" && value.string()) {
-      model = std::string(*value.string());
-      continue;
-    }
-    const auto field = std::find_if(kFields.begin(), kFields.end(),
-                                    [&](const Field& f) { return f.name == name; });
-    const auto number = value.number();
-    if (field == kFields.end() || !number || *number < 0 || *number > kPriceMax) {
-      return fail(Code::kInvalid, "price table: " + model + ": " + std::string(name) +
-                                      " is not a price or not a known field");
-    }
-    price.*(field->place) = *number;
+// One member of a row that is not its model. False: not known, or not of its type.
+bool read_member(Price& price, std::string_view name, std::string_view value) {
+  if (name == "as_of" || name == "source") {
+    const auto text = json_string(value);
+    if (text) (name == "source" ? price.source : price.as_of) = *text;
+    return text.has_value();
   }
-  if (model.empty()) return fail(Code::kInvalid, "price table: a row without a model");
-  return std::pair(std::move(model), price);
+  const auto number = parse_usd_number(value);
+  if (!number) return false;
+  if (name == "context") {
+    price.context = number->nano / kNanoUsdPerUsd;
+    return *price.context > 0 && *price.context <= kContextMax;
+  }
+  const auto field =
+      std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return f.name == name; });
+  if (field == kFields.end() || *number > kPriceMax) return false;
+  price.*(field->place) = *number;
+  return true;
 }
 
-// Adds up what was used; without a total as soon as the price of one part is unknown.
+Result<std::pair<std::string, Price>> read_price(std::string_view row) {
+  std::string model;
+  Price price;
+  JsonMembers members(row);
+  JsonMember member;
+  while (row.starts_with('{') && members.next(member)) {
+    const std::string name = json_unescape(member.key);
+    if (name == "model" && member.value.starts_with('"')) {
+      model = *json_string(member.value);
+    } else if (!read_member(price, name, member.value)) {
+      return fail(Code::kInvalid,
+                  "price table: " + model + ": " + name + " is not a price or not a known field");
+    }
+  }
+  if (model.empty()) return fail(Code::kInvalid, "price table: a row without a model");
+  return std::pair(std::move(model), std::move(price));
+}
+
+// The elements of a raw JSON array, as they stand: a price must be read as it is written, not as a
+// floating point number. `array` is checked JSON.
+std::vector<std::string_view> elements(std::string_view array) {
+  std::vector<std::string_view> found;
+  std::size_t depth = 0;
+  std::size_t begin = 1;
+  bool quoted = false;
+  const auto take = [&](std::size_t end) {
+    std::string_view text = array.substr(begin, end - begin);
+    const std::size_t first = text.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos) found.push_back(text.substr(first));
+    begin = end + 1;
+  };
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const char c = array[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      if (--depth == 0) take(i);
+    } else if (c == ',' && depth == 1) {
+      take(i);
+    }
+  }
+  return found;
+}
+
+// Adds up amounts times prices in billionths of a billionth; without a total as soon as the price
+// of one part is unknown. The largest: 2^40 tokens at a million dollars, far below 2^127.
 class Bill {
  public:
-  Bill& add(double amount, const std::optional<double>& unit) {
-    if (amount == 0) return *this;
-    if (!unit) known_ = false;
-    total_ += amount * unit.value_or(0);
+  static constexpr std::int64_t kPerMillion = 1'000'000;
+
+  Bill& add(std::int64_t amount, const std::optional<NanoUsd>& price) {
+    if (amount <= 0) return *this;
+    if (!price) {
+      known_ = false;
+      return *this;
+    }
+    total_ += static_cast<__int128>(amount) * price->nano * (kNanoUsdPerUsd / kPerMillion);
     return *this;
   }
-  std::optional<double> total() const { return known_ ? std::optional(total_) : std::nullopt; }
+
+  // With the factor of a service tier, rounded up; the largest amount there is if it does not fit.
+  std::optional<NanoUsd> total(NanoUsd factor) const {
+    if (!known_) return std::nullopt;
+    const __int128 unit = kNanoUsdPerUsd;
+    const __int128 nano = ((total_ + unit - 1) / unit * factor.nano + unit - 1) / unit;
+    const __int128 most = std::numeric_limits<std::int64_t>::max();
+    return NanoUsd{static_cast<std::int64_t>(std::min(nano, most))};
+  }
 
  private:
-  double total_ = 0;
+  __int128 total_ = 0;
   bool known_ = true;
 };
 
 // Sound, pictures and cached tokens are parts of the input with prices of their own. A picture
 // without one is charged as text, as most models do, and a cached token as a fresh one: rather too
 // much than too little.
-std::optional<double> token_cost(const Price& price, const Usage& usage) {
-  if (!usage.input || !usage.output) return std::nullopt;
-  double text = static_cast<double>(*usage.input);
-  const auto take = [&text](const std::optional<std::int64_t>& part) {
-    const double count = std::min(text, static_cast<double>(part.value_or(0)));
-    text -= count;
-    return count * kPerMillion;
+bool add_tokens(Bill& bill, const Price& price, const Usage& usage) {
+  if (!usage.input || !usage.output) return false;
+  std::int64_t text = *usage.input;
+  const auto take = [](std::int64_t& from, const std::optional<std::int64_t>& part) {
+    const std::int64_t count = std::min(from, std::max<std::int64_t>(part.value_or(0), 0));
+    from -= count;
+    return count;
   };
-  const double audio = take(usage.input_audio);
-  const double image = take(usage.input_image);
-  const double cached = take(usage.cached);
-  return Bill()
-      .add(audio, price.audio_input)
-      .add(image, price.image_input ? price.image_input : price.input)
-      .add(cached, price.cached ? price.cached : price.input)
-      .add(text * kPerMillion, price.input)
-      .add(static_cast<double>(*usage.output) * kPerMillion, price.output)
-      .total();
+  bill.add(take(text, usage.input_audio), price.audio_input);
+  bill.add(take(text, usage.input_image), price.image_input ? price.image_input : price.input);
+  bill.add(take(text, usage.cached), price.cached ? price.cached : price.input);
+  bill.add(take(text, usage.cache_write), price.cache_write ? price.cache_write : price.input);
+  bill.add(text, price.input);
+  std::int64_t said = *usage.output;
+  if (price.audio_output) bill.add(take(said, usage.output_audio), price.audio_output);
+  bill.add(said, price.output);
+  return true;
 }
 
 // A tier whose price the table does not tell has none.
-std::optional<double> tier_factor(const Price& price, const Usage& usage) {
+std::optional<NanoUsd> tier_factor(const Price& price, const Usage& usage) {
   const std::string_view tier = usage.service_tier ? std::string_view(*usage.service_tier) : "";
-  if (tier.empty() || tier == "default" || tier == "auto" || tier == "standard") return 1;
+  if (tier.empty() || tier == "default" || tier == "auto" || tier == "standard") return kOne;
   if (tier == "flex") return price.flex;
   if (tier == "priority") return price.priority;
   return std::nullopt;
 }
 
+// "auto" and no word at all leave the choice to the provider's project, which may have bought a
+// dearer tier. A cheaper one is not counted on: the provider may fall back to the usual one.
+NanoUsd dearest_factor(const Price& price, std::string_view tier) {
+  if (tier == "default" || tier == "standard" || tier == "flex") return kOne;
+  if (price.priority) return std::max(*price.priority, kOne);
+  return tier.empty() || tier == "auto" ? kOne : kTierUnknown;
+}
+
+// The dearer one of two; an unknown price is no price.
+std::optional<NanoUsd> dearer(const std::optional<NanoUsd>& a, const std::optional<NanoUsd>& b) {
+  if (!a || !b) return a ? a : b;
+  return std::max(*a, *b);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Prices>> Prices::load(const Config& config) {
-  if (config.prices == "builtin") return parse({kBuiltin, sizeof kBuiltin});
+  Price unknown;
+  unknown.input = config.price_unknown_input;
+  unknown.output = config.price_unknown_output;
+  unknown.estimated = true;
+  if (config.prices == "builtin") return parse({kBuiltin, sizeof kBuiltin}, unknown);
   std::ifstream file(config.prices, std::ios::binary);
   std::ostringstream text;
   if (!file || !(text << file.rdbuf()))
     return fail(Code::kUnavailable, "cannot read " + config.prices);
-  return parse(text.str());
+  return parse(text.str(), unknown);
 }
 
-Result<std::shared_ptr<const Prices>> Prices::parse(std::string_view json) {
+Result<std::shared_ptr<const Prices>> Prices::parse(std::string_view json,
+                                                    std::optional<Price> unknown) {
   const auto document = JsonValue::parse(json);
   if (!document) return fail(Code::kInvalid, "price table: not JSON");
   const auto version = document->at("version");
@@ -138,11 +225,17 @@ Result<std::shared_ptr<const Prices>> Prices::parse(std::string_view json) {
     return fail(Code::kInvalid, "price table: needs \"version\": 1 and \"models\": [...]");
   }
   auto prices = std::make_shared<Prices>();
-  for (const JsonValue& row : rows->items()) {
-    auto read = read_price(row);
-    if (!read) return std::unexpected(read.error());
-    if (!prices->prices_.emplace(std::move(*read)).second) {
-      return fail(Code::kInvalid, "price table: a model stands twice");
+  prices->unknown_ = std::move(unknown);
+  JsonMembers members(json);
+  JsonMember member;
+  while (members.next(member)) {
+    if (json_unescape(member.key) != "models") continue;
+    for (const std::string_view row : elements(member.value)) {
+      auto read = read_price(row);
+      if (!read) return std::unexpected(read.error());
+      if (!prices->prices_.emplace(std::move(*read)).second) {
+        return fail(Code::kInvalid, "price table: a model stands twice");
+      }
     }
   }
   return std::shared_ptr<const Prices>(std::move(prices));
@@ -154,21 +247,46 @@ const Price* Prices::find(std::string_view model) const {
   return found == prices_.end() ? nullptr : &found->second;
 }
 
-std::optional<double> Prices::cost_usd(std::string_view model, const Usage& usage) const {
+const Price* Prices::find_or_unknown(std::string_view model) const {
   const Price* const price = find(model);
+  return price == nullptr && unknown_ ? &*unknown_ : price;
+}
+
+std::optional<Cost> Prices::cost(std::string_view model, const Usage& usage) const {
+  const Price* const price = find_or_unknown(model);
   if (price == nullptr) return std::nullopt;
-  std::optional<double> cost;
+  Bill bill;
   if (usage.input || usage.output) {
-    cost = token_cost(*price, usage);
+    if (!add_tokens(bill, *price, usage)) return std::nullopt;
   } else if (usage.seconds) {
-    cost = Bill().add(*usage.seconds / 60, price->minute).total();
+    constexpr std::int64_t kMsPerMinute = 60'000;
+    const auto ms = static_cast<std::int64_t>(std::ceil(*usage.seconds * 1000));
+    // In millionths of a minute.
+    bill.add((ms * Bill::kPerMillion + kMsPerMinute - 1) / kMsPerMinute, price->minute);
   } else if (usage.characters) {
-    const auto characters = static_cast<double>(*usage.characters);
-    cost = Bill().add(characters * kPerMillion, price->characters).total();
+    bill.add(*usage.characters, price->characters);
+  } else {
+    return std::nullopt;
   }
   const auto factor = tier_factor(*price, usage);
-  if (!cost || !factor) return std::nullopt;
-  return *cost * *factor;
+  if (!factor) return std::nullopt;
+  const auto total = bill.total(*factor);
+  if (!total) return std::nullopt;
+  return Cost{*total, price->estimated};
+}
+
+std::optional<Cost> Prices::worst_case(std::string_view model, const WorstCase& use) const {
+  const Price* const price = find_or_unknown(model);
+  if (price == nullptr) return std::nullopt;
+  std::optional<NanoUsd> input = dearer(price->input, dearer(price->cached, price->cache_write));
+  if (use.other_input) input = dearer(input, dearer(price->audio_input, price->image_input));
+  std::optional<NanoUsd> output = price->output;
+  if (use.other_output) output = dearer(output, price->audio_output);
+  Bill bill;
+  bill.add(use.input, input).add(use.output, output).add(use.characters, price->characters);
+  const auto total = bill.total(dearest_factor(*price, use.service_tier));
+  if (!total) return std::nullopt;
+  return Cost{*total, price->estimated};
 }
 
 }  // namespace sallyport::meter

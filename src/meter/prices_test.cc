@@ -72,8 +72,8 @@ TEST(Prices, CostIsUsageTimesPrice) {
       {"no name", "", {kMillion}, kUnknown},
   };
   for (const Case& c : kCases) {
-    const auto cost = (*prices)->cost_usd(c.model, tokens(c.used));
-    EXPECT_NEAR(cost.value_or(kUnknown), c.usd, 1e-12) << c.why;
+    const auto cost = (*prices)->cost(c.model, tokens(c.used));
+    EXPECT_NEAR(cost ? cost->amount.usd() : kUnknown, c.usd, 1e-12) << c.why;
   }
 }
 
@@ -81,30 +81,96 @@ TEST(Prices, HalfOfTheFiguresIsNoCost) {
   const auto prices = Prices::parse(kTable);
   Usage usage;
   usage.output = 5;
-  EXPECT_FALSE((*prices)->cost_usd("m", usage)) << "the input was told wrongly or not at all";
-  EXPECT_FALSE((*prices)->cost_usd("m", Usage())) << "nothing told is not nothing used";
+  EXPECT_FALSE((*prices)->cost("m", usage)) << "the input was told wrongly or not at all";
+  EXPECT_FALSE((*prices)->cost("m", Usage())) << "nothing told is not nothing used";
 }
 
 TEST(Prices, MinutesCharactersAndTiers) {
   const auto prices = Prices::parse(kTable);
   Usage listened;
   listened.seconds = 90;
-  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("listen", listened), 0.009);
-  EXPECT_FALSE((*prices)->cost_usd("m", listened));
+  EXPECT_DOUBLE_EQ((*prices)->cost("listen", listened)->amount.usd(), 0.009);
+  EXPECT_FALSE((*prices)->cost("m", listened));
   Usage spoken;
   spoken.characters = 2'000'000;
-  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("speak", spoken), 30);
+  EXPECT_DOUBLE_EQ((*prices)->cost("speak", spoken)->amount.usd(), 30);
 
   Usage usage = tokens({1'000'000, 0});
   for (const char* tier : {"default", "auto"}) {
     usage.service_tier = tier;
-    EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("m", usage), 2.0) << tier;
+    EXPECT_DOUBLE_EQ((*prices)->cost("m", usage)->amount.usd(), 2.0) << tier;
   }
   usage.service_tier = "flex";
-  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("m", usage), 1.0);
+  EXPECT_DOUBLE_EQ((*prices)->cost("m", usage)->amount.usd(), 1.0);
   for (const char* tier : {"priority", "scale", "fast", "FLEX"}) {
     usage.service_tier = tier;
-    EXPECT_FALSE((*prices)->cost_usd("m", usage)) << tier;
+    EXPECT_FALSE((*prices)->cost("m", usage)) << tier;
+  }
+}
+
+TEST(Prices, WhatIsLeftOfABillionthIsRoundedUp) {
+  const auto prices =
+      Prices::parse(R"({"version":1,"models":[{"model":"m","input":0.0001,"output":1e-4}]})");
+  ASSERT_TRUE(prices) << prices.error().what;
+  EXPECT_EQ((*prices)->cost("m", tokens({1, 0}))->amount.nano, 1);
+  EXPECT_EQ((*prices)->cost("m", tokens({10, 0}))->amount.nano, 1);
+  EXPECT_EQ((*prices)->cost("m", tokens({11, 0}))->amount.nano, 2);
+  EXPECT_EQ((*prices)->cost("m", tokens({5, 5}))->amount.nano, 1) << "rounded once";
+}
+
+TEST(Prices, SumsOfManyCallsStayExact) {
+  const auto prices = Prices::load(Config());
+  std::int64_t sum = 0;
+  for (int i = 0; i < 1'000'000; ++i) {
+    sum += (*prices)->cost("gpt-4o-mini", tokens({20, 0}))->amount.nano;
+  }
+  EXPECT_EQ(sum, 3 * kNanoUsdPerUsd) << "20 tokens at 0.15 a million, a million times";
+}
+
+TEST(Prices, TheWorstCaseIsNeverBelowTheCost) {
+  const auto prices = Prices::parse(R"({"version":1,"models":[
+    {"model":"m","input":2.0,"cached":0.5,"output":8.0,"flex":0.5,"priority":1.7},
+    {"model":"write","input":2.0,"cache_write":2.5,"cached":0.2,"output":8.0},
+    {"model":"ear","input":1.0,"audio_input":6.0,"output":10.0,"audio_output":20.0}]})");
+  ASSERT_TRUE(prices) << prices.error().what;
+  const auto worst = [&](const char* model, const WorstCase& use) {
+    const auto cost = (*prices)->worst_case(model, use);
+    return cost ? cost->amount.usd() : -1.0;
+  };
+  constexpr std::int64_t kMillion = 1'000'000;
+  EXPECT_DOUBLE_EQ(worst("m", {.input = kMillion, .output = kMillion}), 17.0)
+      << "the project may have bought the dearer tier";
+  EXPECT_DOUBLE_EQ(worst("m", {.input = kMillion, .service_tier = "flex"}), 2.0)
+      << "a cheaper tier is not counted on";
+  EXPECT_DOUBLE_EQ(worst("m", {.input = kMillion, .service_tier = "priority"}), 3.4);
+  EXPECT_DOUBLE_EQ(worst("write", {.input = kMillion}), 2.5) << "all of it may go to the cache";
+  EXPECT_DOUBLE_EQ(worst("write", {.input = kMillion, .service_tier = "priority"}), 6.25)
+      << "a tier without a price";
+  EXPECT_DOUBLE_EQ(worst("ear", {.input = kMillion}), 1.0);
+  EXPECT_DOUBLE_EQ(worst("ear", {.input = kMillion, .other_input = true}), 6.0);
+  EXPECT_DOUBLE_EQ(worst("ear", {.output = kMillion, .other_output = true}), 20.0);
+  EXPECT_DOUBLE_EQ(worst("m", {.characters = 1}), -1.0) << "no price for characters";
+  EXPECT_DOUBLE_EQ(worst("nobody", {.input = 1}), -1.0);
+}
+
+TEST(Prices, AnUnknownModelCostsWhatTheConfigurationSays) {
+  Config config;
+  config.price_unknown_input = NanoUsd{7 * kNanoUsdPerUsd};
+  const auto prices = Prices::load(config);
+  const auto cost = (*prices)->cost("nobody-knows-me", tokens({1'000'000, 0}));
+  ASSERT_TRUE(cost);
+  EXPECT_EQ(cost->amount, NanoUsd{7 * kNanoUsdPerUsd});
+  EXPECT_TRUE(cost->estimated);
+  EXPECT_FALSE((*prices)->cost("gpt-4o", tokens({1, 0}))->estimated);
+}
+
+TEST(Prices, EachBuiltInRowTellsWhenAndWhereItWasTaken) {
+  const auto prices = Prices::load(Config());
+  for (const char* model : {"gpt-5", "gpt-4o", "o3", "whisper-1", "text-embedding-3-small"}) {
+    const Price* const price = (*prices)->find(model);
+    ASSERT_NE(price, nullptr) << model;
+    EXPECT_EQ(price->as_of.size(), std::string_view("2025-08-15").size()) << model;
+    EXPECT_TRUE(price->source.starts_with("https://")) << model;
   }
 }
 
@@ -145,7 +211,7 @@ TEST(Prices, TheBuiltInTableKnowsTheCommonModels) {
     EXPECT_NE((*prices)->find(model), nullptr) << model;
   }
   const Usage usage = tokens({1'000'000, 1'000'000});
-  EXPECT_DOUBLE_EQ(*(*prices)->cost_usd("gpt-4o-mini", usage), 0.75);
+  EXPECT_DOUBLE_EQ((*prices)->cost("gpt-4o-mini", usage)->amount.usd(), 0.75);
 }
 
 TEST(Prices, AFileOfTheOperatorReplacesIt) {

@@ -45,6 +45,9 @@ std::optional<Usage> read_usage(const JsonValue& usage) {
     found.input_audio = tokens(*details, {"audio_tokens"});
     found.input_image = tokens(*details, {"image_tokens"});
   }
+  const auto made =
+      object(usage, {"output_tokens_details", "completion_tokens_details", "output_token_details"});
+  if (made) found.output_audio = tokens(*made, {"audio_tokens"});
   const auto seconds = usage.at("seconds");
   if (seconds && seconds->number() && *seconds->number() >= 0 &&
       *seconds->number() <= kSecondsMax) {
