@@ -177,7 +177,8 @@ std::optional<Refusal> Connection::begin(Exchange& x, const net::RequestHead& he
   x.method = head.method;
   x.path = head.path;
   x.query = head.query;
-  x.endpoint = (x.method + " " + x.path).substr(0, kEndpointBytesMax);
+  const bool leaks = names_our_key(x.path) || names_our_key(x.query);
+  x.endpoint = (x.method + " " + (leaks ? "/***" : x.path)).substr(0, kEndpointBytesMax);
   x.head_bytes.assign(input_.bytes, 0, head_size_);
   const char* const from = input_.bytes.data();
   const char* const to = x.head_bytes.data();
@@ -201,6 +202,13 @@ std::optional<Refusal> Connection::begin(Exchange& x, const net::RequestHead& he
                    .code = "foreign_host",
                    .message = "The target names another host.",
                    .close = true};
+  }
+  if (leaks) {
+    return Refusal{.status = 400,
+                   .code = "credential_in_target",
+                   .message =
+                       "A key does not belong into the address. Send it in the "
+                       "Authorization header, and replace this one: it may stand in logs."};
   }
   return take_credential(x.headers, x.credential);
 }

@@ -9,14 +9,16 @@ namespace {
 constexpr std::size_t kCredentialBytesMax = 2048;  // a derived token's limit
 constexpr std::string_view kSubprotocol = "openai-insecure-api-key.";
 
-// What follows "Bearer" and one blank; nothing for other schemes, which are no credential of ours.
+// What follows "Bearer" or "DPoP" (RFC 9449) and one blank; nothing for other schemes, which are no
+// credential of ours.
 std::optional<std::string_view> bearer(std::string_view value) {
-  static constexpr std::string_view kScheme = "bearer ";
-  if (value.size() < kScheme.size() ||
-      !equal_ascii_nocase(value.substr(0, kScheme.size()), kScheme)) {
-    return std::nullopt;
+  for (const std::string_view scheme : {"bearer ", "dpop "}) {
+    if (value.size() >= scheme.size() &&
+        equal_ascii_nocase(value.substr(0, scheme.size()), scheme)) {
+      return value.substr(scheme.size());
+    }
   }
-  return value.substr(kScheme.size());
+  return std::nullopt;
 }
 
 std::optional<std::string_view> subprotocol_key(std::string_view list) {
@@ -60,6 +62,11 @@ std::optional<Refusal> take_credential(std::span<const net::Header> headers,
   }
   if (found) credential.emplace(*found);
   return std::nullopt;
+}
+
+bool names_our_key(std::string_view target) {
+  return target.find("sk-sp1-") != std::string_view::npos ||
+         target.find("sk-spd1-") != std::string_view::npos;
 }
 
 }  // namespace sallyport::http

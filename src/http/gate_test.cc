@@ -243,6 +243,17 @@ TEST_F(GateTest, Invariant7WhatIsMalformedIsRecordedAnsweredAndEndsTheConnection
   EXPECT_EQ(asked_, 0);
 }
 
+TEST_F(GateTest, AKeyInTheTargetIsRefusedAndNotRecorded) {
+  open({"{}"}, false);
+  send("GET /v1/models?api_key=sk-sp1-AbCdEfGhIjKl-secret HTTP/1.1\r\nHost: gate\r\n\r\n");
+  HeldRecorder::Held refusal = recorder_.next();
+  EXPECT_EQ(refusal.event.error, "credential_in_target");
+  EXPECT_EQ(refusal.event.endpoint, "GET /***");
+  refusal.finish();
+  EXPECT_TRUE(until("credential_in_target").starts_with("HTTP/1.1 400 "));
+  EXPECT_EQ(asked_, 0);
+}
+
 TEST_F(GateTest, PipelinedRequestsAreAnsweredInOrder) {
   open({"{}"}, false);
   send(std::string(kGet) + std::string(kGet));

@@ -19,6 +19,7 @@ const CredentialCase kCredentials[] = {
     {"none", {{"accept", "*/*"}}, nullptr, nullptr},
     {"bearer", {{"Authorization", "Bearer abc"}}, "abc", nullptr},
     {"the scheme has no case", {{"authorization", "bEARER abc"}}, "abc", nullptr},
+    {"bound to the client's own key", {{"authorization", "DPoP abc"}}, "abc", nullptr},
     {"basic is none of ours", {{"authorization", "Basic abc"}}, nullptr, nullptr},
     {"two blanks belong to the value", {{"authorization", "Bearer  abc"}}, " abc", nullptr},
     {"api-key", {{"Api-Key", "abc"}}, "abc", nullptr},
@@ -48,6 +49,12 @@ TEST(Credential, TakenFromExactlyOnePlace) {
               c.credential ? c.credential : "(none)")
         << c.why;
   }
+}
+
+TEST(Credential, AKeyInTheTargetIsSeen) {
+  EXPECT_TRUE(names_our_key("api-key=sk-sp1-AbCdEfGhIjKl-x"));
+  EXPECT_TRUE(names_our_key("/v1/files/sk-spd1-AbCdEfGhIjKl-"));
+  EXPECT_FALSE(names_our_key("/v1/models/gpt-5?q=sk-sp2"));
 }
 
 struct SourceCase {
