@@ -97,6 +97,38 @@ std::vector<Command> key_commands() {
   };
 }
 
+// The caveats of derived tokens, in words (docs/derived-tokens.md).
+std::vector<Command> derive_commands() {
+  return {
+      {.path = "keys derive",
+       .summary = "Make a narrower, short token from a key, offline; print it on stdout.",
+       .options =
+           {{"from-env", "NAME", "Read the key from this variable instead of one line of stdin."},
+            {"life", "DURATION", "How long it lives, at most 24h; 10m when left out."},
+            {"endpoint", "FAMILY", "Allow only such endpoints: chat, responses, embeddings.", true},
+            {"model", "PATTERN", "Allow only such models: gpt-5*.", true},
+            {"read-only", "", "No call that creates, changes or costs."},
+            {"cidr", "NETWORK", "Only from this network.", true},
+            {"country", "CODE", "Only from this country: TW.", true},
+            {"max-usd", "AMOUNT", "Money it may spend in its life."},
+            {"max-tokens", "NUMBER", "Tokens it may use in its life."},
+            {"calls", "NUMBER", "Requests it may make in its life."},
+            {"rpm", "NUMBER", "Requests a minute."},
+            {"tools", "NAME", "Hosted tools that may be named, or none.", true},
+            {"module", "TEXT", "Fixed module in the record."},
+            {"purpose", "TEXT", "Fixed purpose in the record."},
+            {"certificate", "THUMBPRINT",
+             "Only with this client certificate (x5t#S256, base64url)."},
+            {"stream", "WORD", "yes: only streams; no: none.", false, {"yes", "no"}},
+            {"narrow", "", "stdin has a derived token: narrow it further."},
+            {"check", "", "Check a token on stdin against the key of --from-env, and explain it."}},
+       .examples = {{"sallyport keys derive --life 10m --endpoint chat --max-usd 0.50 < key",
+                     "ten minutes, half a dollar"},
+                    {"sallyport keys derive --narrow --read-only < token", "hand on even less"}},
+       .run = keys_derive},
+  };
+}
+
 std::vector<Command> house_commands() {
   return {
       {.path = "audit query",
@@ -159,6 +191,7 @@ std::span<const Command> commands() {
   static const std::vector<Command> table = [] {
     std::vector<Command> all = program_commands();
     for (Command& command : key_commands()) all.push_back(std::move(command));
+    for (Command& command : derive_commands()) all.push_back(std::move(command));
     for (Command& command : house_commands()) all.push_back(std::move(command));
     return all;
   }();

@@ -93,6 +93,7 @@ int keys_create(const Invocation& call, const Programs& programs);
 int keys_list(const Invocation& call, const Programs& programs);
 int keys_show(const Invocation& call, const Programs& programs);
 int keys_revoke(const Invocation& call, const Programs& programs);
+int keys_derive(const Invocation& call, const Programs& programs);
 int admin_token(const Invocation& call, const Programs& programs);
 int server_status(const Invocation& call, const Programs& programs);
 int audit_query(const Invocation& call, const Programs& programs);

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// `keys derive`: a holder makes a narrower token from his key, offline: no server, no store, no
+// configuration is asked. The key comes on stdin or from the environment, never as an argument,
+// where every user of the machine could read it.
+#include <string.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <cstdlib>
+#include <optional>
+#include <ostream>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/json_writer.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "keys/derived_caveats.h"
+#include "keys/derived_token.h"
+
+namespace sallyport::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kLife = std::chrono::minutes(10);
+
+// One line of stdin; longer ones are no secret of ours.
+std::optional<Secret> read_line(const Invocation& call) {
+  if (::isatty(STDIN_FILENO) == 1 && !call.quiet) call.err << "paste it, then press Enter\n";
+  std::string text(keys::kDerivedBytesMax + 2, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(STDIN_FILENO, text.data() + size, text.size() - size);
+    if (got <= 0) break;
+    size += static_cast<std::size_t>(got);
+    if (std::string_view(text).substr(0, size).contains('\n')) break;
+  }
+  std::string_view line = std::string_view(text).substr(0, size);
+  const std::size_t end = line.find_first_of("\r\n");
+  const bool one_line = end == std::string_view::npos || line.substr(end).size() <= 2;
+  Secret secret(trim_ows(line.substr(0, end)));
+  explicit_bzero(text.data(), text.size());
+  if (!one_line || secret.empty()) return std::nullopt;
+  return secret;
+}
+
+std::optional<Secret> read_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr || *value == 0) return std::nullopt;
+  return Secret(value);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
+  return out;
+}
+
+std::string unix_seconds(UtcTime time) {
+  return std::to_string(
+      std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
+}
+
+// The caveats that the options stand for, but for iat and exp.
+std::vector<std::string> narrowing(const Invocation& call) {
+  struct Word {
+    std::string_view option, caveat;
+  };
+  constexpr Word kWords[] = {
+      {"endpoint", "ep"},           {"model", "models"}, {"cidr", "cidr"},
+      {"max-usd", "max_usd"},       {"rpm", "rpm"},      {"calls", "calls"},
+      {"max-tokens", "max_tokens"}, {"tools", "tools"},  {"module", "module"},
+      {"purpose", "purpose"}};
+  std::vector<std::string> caveats;
+  for (const Word& word : kWords) {
+    if (call.has(word.option)) {
+      caveats.push_back(std::string(word.caveat) + "=" + joined(call.all(word.option)));
+    }
+  }
+  if (call.has("read-only")) caveats.emplace_back("ro=1");
+  if (call.has("country")) {
+    std::string countries = joined(call.all("country"));
+    for (char& c : countries) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    caveats.push_back("cc=" + countries);
+  }
+  if (call.has("certificate")) caveats.push_back("cnf=x5t:" + call.value("certificate"));
+  if (call.has("stream")) {
+    caveats.emplace_back(call.value("stream") == "yes" ? "stream=1" : "stream=0");
+  }
+  return caveats;
+}
+
+int show(const Invocation& call, const Secret& token) {
+  const keys::ParsedDerived parsed = keys::parse_derived(token.reveal());
+  const auto claims = keys::read_caveats(parsed.caveats());
+  const std::string end = claims ? format_utc(claims->expires_at) : "";
+  if (call.json) {
+    std::string out;
+    JsonWriter(out)
+        .begin_object()
+        .field("token", token.reveal())
+        .field("kid", parsed.kid)
+        .field("tid", parsed.tid)
+        .field("expires_at", std::string_view(end))
+        .end_object();
+    call.out << out << "\n";
+    explicit_bzero(out.data(), out.size());
+    return kOk;
+  }
+  call.out << token.reveal() << "\n";
+  if (!call.quiet) {
+    call.err << "derived from key " << parsed.kid << " as token " << parsed.tid << ", ends " << end
+             << "\nthe key must have been created with --derive\n";
+  }
+  return kOk;
+}
+
+// Is the token genuine, and what does it say? Tells caveats, which are no secret.
+int check(const Invocation& call, const Secret& token, const Secret& parent) {
+  const keys::ParsedDerived parsed = keys::parse_derived(token.reveal());
+  if (parsed.fault != keys::FormatFault::kNone) {
+    return complain(call, kFailed, "not_a_token", "this is no derived token (sk-spd1-...)");
+  }
+  const Result<Secret> root = keys::derive_root(parent);
+  if (!root) return complain(call, kUsage, "not_a_key", root.error().what);
+  Result<keys::DerivedMac> chain = keys::DerivedMac::make();
+  if (!chain) return complain(call, chain.error());
+  const Result<bool> genuine = chain->verify(parsed, *root);
+  if (!genuine) return complain(call, genuine.error());
+  if (!*genuine || parsed.kid != keys::parse_key(parent.reveal()).kid) {
+    return complain(call, kFailed, "not_genuine", "the token was not made from this key");
+  }
+  const auto claims = keys::read_caveats(parsed.caveats());
+  if (!claims) return complain(call, kFailed, "refused", claims.error().what);
+  const UtcTime now = SystemClock().now();
+  const bool alive = now < claims->expires_at && claims->issued_at <= now + keys::kDerivedAheadMax;
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object()
+      .field("kid", parsed.kid)
+      .field("tid", parsed.tid)
+      .field("expires_at", std::string_view(format_utc(claims->expires_at)))
+      .field("in_time", alive)
+      .key("caveats")
+      .begin_array();
+  for (const std::string_view wire : parsed.caveats()) {
+    json.value(base64url_decode(wire).value_or(""));
+  }
+  json.end_array().end_object();
+  call.out << out << "\n";
+  return alive ? kOk : kFailed;
+}
+
+}  // namespace
+
+int keys_derive(const Invocation& call, const Programs&) {
+  std::optional<std::chrono::milliseconds> life;
+  if (call.has("life")) {
+    life = parse_duration(call.value("life"));
+    if (!life || *life < std::chrono::seconds(1) || *life > keys::kDerivedLifeMax) {
+      return complain(call, kUsage, "usage", "--life must be between 1s and 24h, such as 10m");
+    }
+  }
+  const std::string variable = call.value("from-env");
+  const bool both = call.has("check");
+  if (both && variable.empty()) {
+    return complain(call, kUsage, "usage", "--check reads the token on stdin",
+                    "name the variable that holds the key: --from-env NAME");
+  }
+  std::optional<Secret> given = variable.empty() ? read_line(call) : read_environment(variable);
+  if (!given) {
+    return complain(call, kUsage, "usage", "no key was given",
+                    "one line on stdin, or --from-env NAME; never as an argument");
+  }
+  if (both) {
+    const std::optional<Secret> token = read_line(call);
+    if (!token) return complain(call, kUsage, "usage", "no token was given on stdin");
+    return check(call, *token, *given);
+  }
+
+  const UtcTime now = SystemClock().now();
+  std::vector<std::string> caveats = narrowing(call);
+  const bool is_token = keys::parse_derived(given->reveal()).fault == keys::FormatFault::kNone;
+  if (is_token != call.has("narrow")) {
+    return complain(call, kUsage, "usage",
+                    is_token ? "this is a derived token already" : "--narrow needs a derived token",
+                    is_token ? "narrow it further with --narrow" : "");
+  }
+  if (is_token) {
+    if (life) caveats.push_back("exp=" + unix_seconds(now + *life));
+  } else {
+    caveats.insert(caveats.begin(),
+                   {"iat=" + unix_seconds(now), "exp=" + unix_seconds(now + life.value_or(kLife))});
+  }
+  const Result<Secret> token =
+      is_token ? keys::narrow_derived(*given, caveats) : keys::mint_derived(*given, caveats);
+  if (!token) return complain(call, kUsage, "usage", token.error().what);
+  return show(call, *token);
+}
+
+}  // namespace sallyport::cli
