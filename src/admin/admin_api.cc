@@ -4,22 +4,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
-#include <optional>
 #include <utility>
 
+#include "admin/act_record.h"
 #include "admin/envelope.h"
-#include "admin/key_json.h"
+#include "admin/key_routes.h"
 #include "admin/open_metrics.h"
+#include "admin/token_routes.h"
 #include "base/json_reader.h"
 #include "base/json_writer.h"
+#include "base/log.h"
 #include "base/text.h"
 
 namespace sallyport::admin {
 namespace {
-
-constexpr std::string_view kKeysPath = "/admin/v1/keys";
-constexpr std::size_t kBodyBytesMax = 64 * 1024;  // a key's scope fits many times
 
 std::string_view host_of(std::string_view authority) {
   if (authority.starts_with('[')) {
@@ -37,251 +35,183 @@ bool is_loopback(std::string_view host) {
 
 bool is_wildcard(std::string_view host) { return host == "0.0.0.0" || host == "::"; }
 
-std::optional<net::ServerResponse> bad_json_request(const net::ServerRequest& request) {
-  const std::string* type = request.find("content-type");
-  const std::string_view essence =
-      type == nullptr ? std::string_view()
-                      : trim_ows(std::string_view(*type).substr(0, type->find(';')));
-  // A form of another page cannot have this type without asking first, and nobody answers that
-  // question.
-  if (!equal_ascii_nocase(essence, "application/json")) {
-    return error_answer(415, "unsupported_media_type", "Send application/json.", "content-type");
-  }
-  if (request.body.size() > kBodyBytesMax) {
-    return error_answer(413, "body_too_large", "The body is larger than 64 KiB.");
-  }
-  return std::nullopt;
-}
-
-net::ServerResponse answer_of(const Error& error) {
-  switch (error.code) {
-    case Code::kInvalid:
-      return error_answer(400, "invalid_key_spec", error.what);
-    case Code::kNotFound:
-      return error_answer(404, "key_not_found", "There is no such key.");
-    case Code::kDenied:
-      return error_answer(409, "name_taken", error.what, "name");
-    default:
-      break;
-  }
-  if (error.what == KeyActs::kJournalSilent) {
-    return error_answer(503, "journal_unavailable", "The journal cannot write; nothing was done.");
-  }
-  return error_answer(503, "store_unavailable", "The key store did not answer; nothing was done.");
-}
-
 net::ServerResponse method_not_allowed(std::string allowed) {
   net::ServerResponse answer = error_answer(405, "method_not_allowed", "Use " + allowed + ".");
   answer.headers.emplace_back("allow", std::move(allowed));
   return answer;
 }
 
-net::ServerResponse revoked_answer(const Revoked& revoked, UtcTime now) {
-  std::string body;
-  JsonWriter json(body);
-  json.begin_object().key("data").begin_array();
-  for (const keys::KeyInfo& key : revoked.keys) json.raw(key_json(key, now));
-  json.end_array().field("durable", revoked.durable).field("recorded", revoked.recorded);
-  json.end_object();
-  return json_answer(200, std::move(body));
+// The code in the envelope of an answer that is a refusal.
+std::string code_of(const net::ServerResponse& answer) {
+  const auto body = JsonValue::parse(answer.body);
+  const auto error = body ? body->at("error") : std::nullopt;
+  const auto code = error ? error->at("code") : std::nullopt;
+  return std::string(code ? code->string().value_or("failed") : "failed");
+}
+
+std::string endpoint_of(const Route& route) {
+  return std::string(route.method) + " " + std::string(route.path);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<AdminApi>> AdminApi::make(const Config& config, AdminParts parts) {
-  Result<AdminToken> token = AdminToken::load(parts.settings);
-  if (!token && token.error().code == Code::kNotFound) token = AdminToken();  // matches nothing
-  if (!token) return std::unexpected(token.error());
-  return std::unique_ptr<AdminApi>(new AdminApi(config, std::move(parts), std::move(*token)));
+  auto access = Access::make(config, {.loop = parts.loop,
+                                      .offload = parts.offload,
+                                      .settings = parts.settings,
+                                      .clock = parts.clock});
+  if (!access) return std::unexpected(access.error());
+  return std::unique_ptr<AdminApi>(new AdminApi(config, std::move(parts), std::move(*access)));
 }
 
-AdminApi::AdminApi(const Config& config, AdminParts parts, AdminToken token)
+AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access)
     : configured_host_(host_of(config.address)),
       wildcard_(is_wildcard(configured_host_)),
       hosts_(config.hosts),
       parts_(std::move(parts)),
-      acts_(parts_.keys, parts_.recorder, parts_.clock),
-      token_(std::move(token)),
-      started_at_(parts_.clock.now()) {}
+      access_(std::move(access)),
+      started_at_(parts_.clock.now()) {
+  routes_.add(
+      {.method = "GET",
+       .path = "/admin/v1/status",
+       .least = Role::kViewer,
+       .summary = "`{\"version\",\"pid\",\"started_at\",\"journal_accepting\",\"keys_version\"}`.",
+       .handle = [this](AdminRequest) { return at_once(status()); }});
+  add_token_routes(routes_, {.access = *access_,
+                             .loop = parts_.loop,
+                             .offload = parts_.offload,
+                             .settings = parts_.settings,
+                             .recorder = parts_.recorder,
+                             .clock = parts_.clock});
+  add_key_routes(routes_, {.loop = parts_.loop,
+                           .offload = parts_.offload,
+                           .keys = parts_.keys,
+                           .clock = parts_.clock,
+                           .acts = KeyActs(parts_.keys, parts_.recorder, parts_.clock)});
+  for (const auto& add_more : parts_.more) add_more(routes_);
+}
+
+std::optional<net::ServerResponse> AdminApi::open_page(const net::ServerRequest& request) const {
+  const bool near = request.local_socket || request.peer.address.is_loopback();
+  const bool health = request.path == "/health/liveliness" || request.path == "/health/readiness";
+  if (!health && !(request.path == "/metrics" && near)) return std::nullopt;
+  if (request.method != "GET" && request.method != "HEAD") return method_not_allowed("GET");
+  if (request.path == "/metrics") return metrics();
+  if (request.path == "/health/readiness") return readiness();
+  return text_answer(200, "text/plain; charset=utf-8", "alive\n");
+}
 
 Task<net::ServerResponse> AdminApi::handle(net::ServerRequest request) {
   if (!host_allowed(request)) {
-    record_refusal(request, "forbidden_host");
-    co_return error_answer(403, "forbidden_host", "This host name is not served here.", "host");
-  }
-  const bool head = request.method == "HEAD";
-  if (request.path == "/health/liveliness" || request.path == "/health/readiness") {
-    if (request.method != "GET" && !head) co_return method_not_allowed("GET");
-    if (request.path == "/health/readiness") co_return readiness();
-    co_return text_answer(200, "text/plain; charset=utf-8", "alive\n");
+    co_return refuse(request, nullptr, 403, "forbidden_host", "This host name is not served here.",
+                     "host");
   }
   // No page of another origin has business here; programs send no Origin.
-  if (request.find("origin") != nullptr) {
-    record_refusal(request, "forbidden_origin");
-    co_return error_answer(403, "forbidden_origin", "Pages cannot use this API.", "origin");
+  const bool health = request.path.starts_with("/health/");
+  if (const char* fault = access_->page_fault(request); fault != nullptr && !health) {
+    co_return refuse(request, nullptr, 403, fault, "Pages of other origins cannot use this API.",
+                     "origin");
   }
-  const bool metrics_page = request.path == "/metrics";
-  const bool near = request.local_socket || request.peer.address.is_loopback();
-  if (!(metrics_page && near) && !authorized(request)) {
-    record_refusal(request, "invalid_admin_token");
-    co_return error_answer(401, "invalid_admin_token",
-                           "Send the admin token: Authorization: Bearer ...");
-  }
-  if (metrics_page) {
-    if (request.method != "GET" && !head) co_return method_not_allowed("GET");
-    co_return metrics();
-  }
-  Task<net::ServerResponse> answer = route(std::move(request));
-  co_return co_await answer;
-}
+  if (auto page = open_page(request)) co_return std::move(*page);
 
-Task<net::ServerResponse> AdminApi::route(net::ServerRequest request) {
-  const std::string path = request.path;
-  if (path == kKeysPath || path.starts_with(std::string(kKeysPath) + "/")) {
-    Task<net::ServerResponse> answer =
-        keys_route(std::move(request), path.substr(kKeysPath.size()));
-    co_return co_await answer;
-  }
-  if (path == "/admin/v1/status") {
-    if (request.method != "GET") co_return method_not_allowed("GET");
-    co_return status();
-  }
-  if (path == "/admin/v1/token") {
-    if (request.method != "POST") co_return method_not_allowed("POST");
-    Task<net::ServerResponse> answer = replace_token(std::move(request));
-    co_return co_await answer;
-  }
-  co_return error_answer(404, "not_found", "There is no such page.");
-}
-
-Task<net::ServerResponse> AdminApi::keys_route(net::ServerRequest request, std::string rest) {
-  if (rest.empty()) {
-    if (request.method == "GET") co_return list_keys();
-    if (request.method != "POST") co_return method_not_allowed("GET, POST");
-    Task<net::ServerResponse> answer = create_key(std::move(request));
-    co_return co_await answer;
-  }
-  constexpr std::string_view kRevoke = "/revoke";
-  const bool revoke = rest.ends_with(kRevoke) && rest.size() > kRevoke.size() + 1;
-  std::string name = rest.substr(1, rest.size() - 1 - (revoke ? kRevoke.size() : 0));
-  if (!keys::valid_key_name(name)) {
-    co_return error_answer(404, "key_not_found", "There is no such key.");
-  }
-  if (!revoke) {
-    if (request.method != "GET") co_return method_not_allowed("GET");
-    co_return show_key(name);
-  }
-  if (request.method != "POST") co_return method_not_allowed("POST");
-  Task<net::ServerResponse> answer = revoke_key(std::move(request), std::move(name));
-  co_return co_await answer;
-}
-
-Task<net::ServerResponse> AdminApi::create_key(net::ServerRequest request) {
-  if (auto bad = bad_json_request(request)) co_return std::move(*bad);
-  Result<keys::KeySpec> spec = parse_key_spec(request.body);
-  if (!spec) co_return error_answer(400, "invalid_key_spec", spec.error().what);
-
-  // Owned by the work, which may outlive this coroutine when the server stops.
-  struct Work {
-    keys::KeySpec spec;
-    Actor actor;
-    std::optional<Result<keys::CreatedKey>> made;
-  };
-  auto work = std::make_shared<Work>();
-  work->spec = std::move(*spec);
-  work->actor = actor_of(request);
-  std::function<void()> act = [acts = acts_, work]() mutable {
-    work->made.emplace(acts.create(work->spec, work->actor));
-  };
-  co_await parts_.offload.run(parts_.loop, std::move(act));
-
-  const Result<keys::CreatedKey>& made = *work->made;
-  if (!made) co_return answer_of(made.error());
-  std::string body;
-  JsonWriter json(body);
-  json.begin_object().field("key", made->text.reveal());
-  write_key_members(json, made->info, parts_.clock.now());
-  json.end_object();
-  co_return json_answer(201, std::move(body));
-}
-
-Task<net::ServerResponse> AdminApi::revoke_key(net::ServerRequest request, std::string name) {
-  std::string why;
-  if (!request.body.empty()) {
-    if (auto bad = bad_json_request(request)) co_return std::move(*bad);
-    const Result<JsonValue> body = JsonValue::parse(request.body);
-    const auto given = body ? body->at("why") : std::nullopt;
-    if (!body || !body->is_object() || body->members().size() > (given ? 1u : 0u)) {
-      co_return error_answer(400, "invalid_body", "Send {\"why\":\"...\"} or nothing.");
+  Task<std::optional<Caller>> asking = access_->identify(request);
+  std::optional<Caller> caller = co_await asking;
+  std::optional<Routes::Match> match = routes_.find(request.method, request.path);
+  if (!caller) {
+    if (match && !match->route->key_refusal.empty() && is_gateway_key(bearer_of(request))) {
+      co_return refuse(request, nullptr, 403, "not_an_admin_token", match->route->key_refusal);
     }
-    why = given ? given->string().value_or("") : "";
+    co_return refuse(request, nullptr, 401, "invalid_admin_token",
+                     "Send an admin token: Authorization: Bearer ...");
   }
-  struct Work {
-    std::string name, why;
-    Actor actor;
-    std::optional<Result<Revoked>> done;
-  };
-  auto work = std::make_shared<Work>();
-  work->name = std::move(name);
-  work->why = why.substr(0, keys::kTextBytesMax);
-  work->actor = actor_of(request);
-  std::function<void()> act = [acts = acts_, work]() mutable {
-    work->done.emplace(acts.revoke(work->name, work->actor, work->why));
-  };
-  co_await parts_.offload.run(parts_.loop, std::move(act));
-
-  const Result<Revoked>& done = *work->done;
-  if (!done) co_return answer_of(done.error());
-  co_return revoked_answer(*done, parts_.clock.now());
+  if (request.path == "/metrics" && request.method == "GET") co_return metrics();
+  if (!match) {
+    std::string allowed = routes_.methods_of(request.path);
+    if (!allowed.empty()) co_return method_not_allowed(std::move(allowed));
+    co_return error_answer(404, "not_found", "There is no such page.");
+  }
+  if (caller->role < match->route->least) {
+    co_return refuse(request, &*caller, 403, "role_too_low",
+                     "This needs the role " + std::string(name(match->route->least)) + ".");
+  }
+  Task<net::ServerResponse> answer = act(std::move(request), std::move(*caller), std::move(*match));
+  co_return co_await answer;
 }
 
-Task<net::ServerResponse> AdminApi::replace_token(net::ServerRequest request) {
-  // Only over the socket: a token that was stolen must not be able to lock its owner out.
-  if (!request.local_socket) {
-    co_return error_answer(403, "local_only", "Use the UNIX socket: sallyport admin token.");
+Task<net::ServerResponse> AdminApi::act(net::ServerRequest http, Caller caller,
+                                        Routes::Match match) {
+  const Route& route = *match.route;
+  const bool changes = !route.act.empty();
+  if (changes && !route.records_itself && !parts_.recorder.accepting()) {
+    co_return error_answer(503, "journal_unavailable",
+                           "The journal cannot write; nothing was done.");
   }
+  AdminRequest request;
+  request.http = std::move(http);
+  request.caller = std::move(caller);
+  request.names = std::move(match.names);
+  // What the record needs afterwards; the handler takes the rest.
+  AdminRequest kept;
+  kept.caller = request.caller;
+  kept.told = request.told;
+  Task<net::ServerResponse> handling = route.handle(std::move(request));
+  net::ServerResponse answer = co_await handling;
+  if (changes) {
+    Task<void> telling = tell(route, kept, answer);
+    co_await telling;
+  }
+  co_return std::move(answer);
+}
+
+// `request` and `answer` stay alive in act().
+Task<void> AdminApi::tell(const Route& route, const AdminRequest& request,
+                          net::ServerResponse& answer) {
+  const bool failed = answer.status >= 400;
+  if (!failed && route.records_itself) co_return;
+  Event event =
+      act_event(parts_.clock, endpoint_of(route), request.actor(), std::string(route.act));
+  event.status = answer.status;
+  event.api_key_id = request.told->api_key_id;
+  event.kid = request.told->kid;
+  if (failed) {
+    event.error = code_of(answer);
+    parts_.recorder.record(std::move(event), Durability::kWritten, {});
+    co_return;
+  }
+  event.detail = act_detail(request.told->before, request.told->after, request.told->why);
   struct Work {
-    std::optional<Result<Secret>> made;
-    std::optional<Result<AdminToken>> loaded;
+    Event event;
+    bool recorded = false;
   };
   auto work = std::make_shared<Work>();
-  std::function<void()> act = [&settings = parts_.settings, work] {
-    work->made.emplace(replace_admin_token(settings));
-    work->loaded.emplace(AdminToken::load(settings));
+  work->event = std::move(event);
+  std::function<void()> record = [&recorder = parts_.recorder, work] {
+    work->recorded = record_durably(recorder, std::move(work->event));
   };
-  co_await parts_.offload.run(parts_.loop, std::move(act));
-  if (!*work->made || !*work->loaded) {
-    co_return error_answer(503, "store_unavailable", "The store did not answer.");
-  }
-  token_ = std::move(**work->loaded);
-  Event event;
-  event.timestamp_utc = parts_.clock.now();
-  event.kind = Kind::kAdmin;
-  event.endpoint = "POST /admin/v1/token";
-  event.status = 201;
-  event.actor = actor_of(request).name;
-  event.action = "admin_token.replace";
+  co_await parts_.offload.run(parts_.loop, std::move(record));
+  if (work->recorded) co_return;
+  // It is done and cannot be undone here; whoever asked must know that the record lacks it.
+  log::error("admin.act_not_recorded", {{"act", route.act}, {"actor", request.caller.name}});
+  answer.headers.emplace_back("x-sallyport-recorded", "false");
+}
+
+// The answer, and the record of it. What a caller typed beyond a known route may hold anything, a
+// mistyped key too, and stays out.
+net::ServerResponse AdminApi::refuse(const net::ServerRequest& request, const Caller* caller,
+                                     int status, const char* code, std::string_view message,
+                                     std::string_view param) {
+  Actor actor;
+  if (caller != nullptr) actor.name = caller->name;
+  if (!request.local_socket) actor.ip = request.peer.address.text();
+  const auto match = routes_.find(request.method, request.path);
+  std::string endpoint = request.method.substr(0, 16) + " /...";
+  if (match) endpoint = endpoint_of(*match->route);
+  if (request.path == "/metrics") endpoint = request.method.substr(0, 16) + " /metrics";
+  Event event = act_event(parts_.clock, std::move(endpoint), actor, "admin.refused");
+  event.status = status;
+  event.error = code;
   parts_.recorder.record(std::move(event), Durability::kWritten, {});
-  std::string body;
-  JsonWriter json(body);
-  json.begin_object().field("token", (*work->made)->reveal()).end_object();
-  co_return json_answer(201, std::move(body));
-}
-
-net::ServerResponse AdminApi::list_keys() const {
-  const UtcTime now = parts_.clock.now();
-  std::string body;
-  JsonWriter json(body);
-  json.begin_object().key("data").begin_array();
-  for (const keys::KeyInfo& key : parts_.keys.list()) json.raw(key_json(key, now));
-  json.end_array().end_object();
-  return json_answer(200, std::move(body));
-}
-
-net::ServerResponse AdminApi::show_key(std::string_view name) const {
-  const Result<keys::KeyInfo> key = parts_.keys.show(name);
-  if (!key) return answer_of(key.error());
-  return json_answer(200, key_json(*key, parts_.clock.now()));
+  return error_answer(status, code, message, param);
 }
 
 net::ServerResponse AdminApi::readiness() const {
@@ -343,40 +273,6 @@ bool AdminApi::host_allowed(const net::ServerRequest& request) const {
   if (wildcard_ && IpAddress::parse(host)) return true;
   return std::ranges::any_of(
       hosts_, [&](const std::string& name) { return equal_ascii_nocase(host, name); });
-}
-
-bool AdminApi::authorized(const net::ServerRequest& request) {
-  if (request.local_socket) return true;
-  constexpr std::string_view kScheme = "Bearer ";
-  const std::string* header = request.find("authorization");
-  if (header == nullptr || header->size() < kScheme.size()) return false;
-  const std::string_view value = *header;
-  if (!equal_ascii_nocase(value.substr(0, kScheme.size()), kScheme)) return false;
-  if (!token_.loaded()) {
-    Result<AdminToken> late = AdminToken::load(parts_.settings);
-    if (late) token_ = std::move(*late);
-  }
-  return token_.matches(value.substr(kScheme.size()));
-}
-
-Actor AdminApi::actor_of(const net::ServerRequest& request) const {
-  if (request.local_socket) return {"local", ""};
-  return {"admin_token", request.peer.address.text()};
-}
-
-void AdminApi::record_refusal(const net::ServerRequest& request, const char* code) {
-  Event event;
-  event.timestamp_utc = parts_.clock.now();
-  event.kind = Kind::kAdmin;
-  // A path that is none of ours may hold anything, a mistyped key too.
-  const bool ours = request.path.starts_with(kKeysPath) || request.path == "/metrics";
-  event.endpoint =
-      request.method.substr(0, 16) + " " + (ours ? request.path.substr(0, 200) : "/...");
-  event.status = std::string_view(code) == "invalid_admin_token" ? 401 : 403;
-  event.error = code;
-  event.ip = request.local_socket ? "" : request.peer.address.text();
-  event.action = "admin.refused";
-  parts_.recorder.record(std::move(event), Durability::kWritten, {});
 }
 
 }  // namespace sallyport::admin

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin listener: health, metrics and the keys API, on its own address and UNIX socket, off the
-// data port. Whoever comes over the UNIX socket has passed its file permissions; everybody else
-// shows the admin token. Names in Host are checked (DNS rebinding) and pages of other origins
-// refused; there is no CORS. Trusts no proxy.
+// The admin listener: health, metrics and the table of routes, on its own address and UNIX socket,
+// off the data port. One place decides who is let in and what a role may do, before any handler
+// runs, and sees to it that every changing act has a record, the refused ones too. Names in Host
+// are checked (DNS rebinding) and pages of other origins refused; there is no CORS. Trusts no
+// proxy.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "admin/admin_token.h"
+#include "admin/access.h"
 #include "admin/config.h"
 #include "admin/key_acts.h"
+#include "admin/routes.h"
 #include "base/clock.h"
 #include "event/ports/health.h"
 #include "event/ports/metrics.h"
@@ -36,41 +40,42 @@ struct AdminParts {
   std::vector<const MetricSource*> metrics = {};
   std::vector<const HealthSource*> health = {};
   std::string version = {};
+  // The routes of other rooms: each adds its own to the table.
+  std::vector<std::function<void(Routes&)>> more = {};
 };
 
 class AdminApi final : public net::ServerHandler {
  public:
-  // Until ensure_admin_token() has run once there is no token, and only the UNIX socket gets in;
-  // a token that is made later is taken up when it is first shown.
+  // Until ensure_admin_token() has run once there is no first token, and only the UNIX socket gets
+  // in; a token that is made later is taken up when it is first shown.
   static Result<std::unique_ptr<AdminApi>> make(const Config& config, AdminParts parts);
 
   Task<net::ServerResponse> handle(net::ServerRequest request) override;
 
- private:
-  AdminApi(const Config& config, AdminParts parts, AdminToken token);
+  const Routes& routes() const { return routes_; }
 
-  Task<net::ServerResponse> route(net::ServerRequest request);
-  Task<net::ServerResponse> keys_route(net::ServerRequest request, std::string rest);
-  Task<net::ServerResponse> create_key(net::ServerRequest request);
-  Task<net::ServerResponse> revoke_key(net::ServerRequest request, std::string name);
-  Task<net::ServerResponse> replace_token(net::ServerRequest request);
-  net::ServerResponse list_keys() const;
-  net::ServerResponse show_key(std::string_view name) const;
+ private:
+  AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access);
+
+  // Pages that need nobody's name; nothing for all other paths.
+  std::optional<net::ServerResponse> open_page(const net::ServerRequest& request) const;
+  Task<net::ServerResponse> act(net::ServerRequest request, Caller caller, Routes::Match match);
+  Task<void> tell(const Route& route, const AdminRequest& request, net::ServerResponse& answer);
+  net::ServerResponse refuse(const net::ServerRequest& request, const Caller* caller, int status,
+                             const char* code, std::string_view message,
+                             std::string_view param = {});
   net::ServerResponse readiness() const;
   net::ServerResponse metrics() const;
   net::ServerResponse status() const;
 
   bool host_allowed(const net::ServerRequest& request) const;
-  bool authorized(const net::ServerRequest& request);
-  Actor actor_of(const net::ServerRequest& request) const;
-  void record_refusal(const net::ServerRequest& request, const char* code);
 
   const std::string configured_host_;  // of the listener's address; empty when it is a wildcard
   const bool wildcard_;
   const std::vector<std::string> hosts_;
   AdminParts parts_;
-  KeyActs acts_;
-  AdminToken token_;
+  std::unique_ptr<Access> access_;
+  Routes routes_;
   const UtcTime started_at_;
 };
 

@@ -16,6 +16,7 @@
 
 #include "admin/key_json.h"
 #include "admin/open_metrics.h"
+#include "admin/peer_user.h"
 #include "admin/test_parts.h"
 #include "base/json_reader.h"
 #include "keys/memory_key_store.h"
@@ -326,7 +327,7 @@ TEST_F(AdminApiTest, TheSocketNeedsNoToken) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   const Answer made = local(create(R"({"name":"app"})"));
   EXPECT_EQ(made.status, 201) << made.body;
-  EXPECT_EQ(recorder_.events().at(0).actor, "local");
+  EXPECT_EQ(recorder_.events().at(0).actor, own_user()) << "the peer's user, from the kernel";
 }
 
 struct BadBody {

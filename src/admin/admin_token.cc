@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/admin_token.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
+#include "admin/token_mac.h"
 #include "base/random.h"
 #include "base/text.h"
 
@@ -12,19 +9,6 @@ namespace sallyport::admin {
 namespace {
 
 constexpr std::string_view kSetting = "admin_token";
-constexpr std::string_view kPrefix = "spadmin1-";
-constexpr std::size_t kRandomChars = 40;  // base62: 238 bits
-constexpr std::size_t kSaltBytes = 16;
-constexpr std::size_t kMacBytes = 32;
-constexpr std::size_t kTokenBytesMax = 256;  // longer ones are not even hashed
-
-std::string compute(std::string_view salt, std::string_view token) {
-  unsigned char mac[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), salt.data(), static_cast<int>(salt.size()),
-       reinterpret_cast<const unsigned char*>(token.data()), token.size(), mac, &size);
-  return {reinterpret_cast<const char*>(mac), size};
-}
 
 struct Minted {
   Secret token;
@@ -32,10 +16,9 @@ struct Minted {
 };
 
 Minted mint() {
-  std::string text = std::string(kPrefix) + random_base62(kRandomChars);
-  std::string salt(kSaltBytes, '\0');
-  fill_random({reinterpret_cast<unsigned char*>(salt.data()), salt.size()});
-  Minted minted{Secret(text), "1:" + to_hex(salt) + ":" + to_hex(compute(salt, text))};
+  std::string text = std::string(kTokenPrefix) + random_base62(kTokenRandomChars);
+  const std::string salt = make_salt();
+  Minted minted{Secret(text), "1:" + to_hex(salt) + ":" + to_hex(token_mac(salt, text))};
   explicit_bzero(text.data(), text.size());
   return minted;
 }
@@ -63,9 +46,7 @@ Result<AdminToken> AdminToken::load(SettingStore& settings) {
 }
 
 bool AdminToken::matches(std::string_view presented) const {
-  if (mac_.size() != kMacBytes || presented.size() > kTokenBytesMax) return false;
-  const std::string mac = compute(salt_, presented);
-  return mac.size() == mac_.size() && CRYPTO_memcmp(mac.data(), mac_.data(), mac.size()) == 0;
+  return token_matches(salt_, mac_, presented);
 }
 
 Result<std::optional<Secret>> ensure_admin_token(SettingStore& settings) {

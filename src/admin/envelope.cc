@@ -5,9 +5,12 @@
 
 #include "base/json_writer.h"
 #include "base/random.h"
+#include "base/text.h"
 
 namespace sallyport::admin {
 namespace {
+
+constexpr std::size_t kBodyBytesMax = 64 * 1024;  // a key's scope fits many times
 
 const char* type_of(int status) {
   if (status == 401) return "authentication_error";
@@ -49,6 +52,20 @@ net::ServerResponse error_answer(int status, std::string_view code, std::string_
   if (status < 500) answer.headers.emplace_back("x-should-retry", "false");
   if (status == 401) answer.headers.emplace_back("www-authenticate", "Bearer");
   return answer;
+}
+
+std::optional<net::ServerResponse> bad_json_request(const net::ServerRequest& request) {
+  const std::string* type = request.find("content-type");
+  const std::string_view essence =
+      type == nullptr ? std::string_view()
+                      : trim_ows(std::string_view(*type).substr(0, type->find(';')));
+  if (!equal_ascii_nocase(essence, "application/json")) {
+    return error_answer(415, "unsupported_media_type", "Send application/json.", "content-type");
+  }
+  if (request.body.size() > kBodyBytesMax) {
+    return error_answer(413, "body_too_large", "The body is larger than 64 KiB.");
+  }
+  return std::nullopt;
 }
 
 }  // namespace sallyport::admin

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// /admin/v1/keys: create, list, show, revoke.
+#pragma once
+
+#include "admin/key_acts.h"
+#include "admin/routes.h"
+#include "base/clock.h"
+#include "keys/key_ring.h"
+#include "net/loop.h"
+#include "net/offload.h"
+
+namespace sallyport::admin {
+
+// All outlive the routes.
+struct KeyRouteParts {
+  net::Loop& loop;
+  net::Offload& offload;
+  keys::KeyRing& keys;
+  const Clock& clock;
+  KeyActs acts;
+};
+void add_key_routes(Routes& routes, KeyRouteParts parts);
+
+// What an Error of KeyActs is to the caller of the API.
+net::ServerResponse key_error_answer(const Error& error);
+
+}  // namespace sallyport::admin
