@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "event/money.h"
 #include "event/scope_pattern.h"
 #include "keys/endpoint_families.h"
 #include "keys/key_info.h"
@@ -70,24 +71,10 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   return static_cast<std::int64_t>(*value);
 }
 
-// "12", "0.05": at most nine decimals, since that is what money is counted in.
-std::optional<std::int64_t> parse_usd(std::string_view text) {
-  const std::size_t dot = text.find('.');
-  const std::optional<std::int64_t> whole = parse_number(text.substr(0, dot));
-  if (!whole) return std::nullopt;
-  std::int64_t nano = 0;
-  if (dot != std::string_view::npos) {
-    std::string decimals(text.substr(dot + 1));
-    if (decimals.empty() || decimals.size() > 9) return std::nullopt;
-    decimals.append(9 - decimals.size(), '0');
-    const std::optional<std::int64_t> part = parse_number(decimals);
-    if (!part) return std::nullopt;
-    nano = *part;
-  }
-  std::int64_t sum = 0;
-  if (__builtin_mul_overflow(*whole, kNanoUsdPerUsd, &sum)) return std::nullopt;
-  if (__builtin_add_overflow(sum, nano, &sum)) return std::nullopt;
-  return sum;
+std::optional<std::int64_t> read_usd(std::string_view text) {
+  const std::optional<NanoUsd> amount = parse_usd(text);
+  if (!amount) return std::nullopt;
+  return amount->nano;
 }
 
 std::optional<UtcTime> parse_unix(std::string_view text) {
@@ -280,7 +267,7 @@ constexpr Caveat kCaveats[] = {
        return narrow_list(d.countries, parse_list<std::string>(v, read_country), same<std::string>);
      }},
     {"max_tokens", [](Draft& d, Value v) { return least(d.tokens_max, parse_number(v)); }},
-    {"max_usd", [](Draft& d, Value v) { return least(d.nano_usd_max, parse_usd(v)); }},
+    {"max_usd", [](Draft& d, Value v) { return least(d.nano_usd_max, read_usd(v)); }},
     {"rpm",
      [](Draft& d, Value v) {
        return least(d.claims.restrictions.limits.requests_per_minute, parse_number(v));
