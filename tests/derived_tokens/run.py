@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The recipes of docs/derived-tokens.md, run as they stand there; what they print is checked by the program.
+"""The recipes of docs/derived-tokens.md, run as they stand there; the program checks what they print.
 
     run.py --sallyport PROGRAM --node NODE
 """
@@ -66,7 +66,8 @@ def main():
     parser.add_argument("--node", required=True)
     args = parser.parse_args()
     own = run([args.sallyport, "keys", "derive"], KEY + "\n")
-    must(own.returncode == 0 and check(args.sallyport, own.stdout).returncode == 0, "own token", own)
+    must(own.returncode == 0, "no token of our own", own)
+    must(check(args.sallyport, own.stdout).returncode == 0, "our own token is refused", own)
     seen = run([args.sallyport, "keys", "derive", KEY])
     must(seen.returncode == 2 and KEY not in seen.stderr, "a key as an argument is refused", seen)
     with tempfile.TemporaryDirectory() as folder:
