@@ -79,15 +79,26 @@ void Journal::record(Event event, Durability until, Done done) {
 }
 
 void Journal::record_soon(Event event, Durability until, Done done) {
+  enqueue({.event = std::move(event), .until = until, .done = std::move(done)});
+}
+
+void Journal::record_twice(Event event, Done written, Done synced) {
+  enqueue({.event = std::move(event),
+           .until = Durability::kSynced,
+           .done = std::move(synced),
+           .written = std::move(written)});
+}
+
+void Journal::enqueue(Pending pending) {
   {
     const std::lock_guard lock(mutex_);
     if (!failed_ && !stopping_ && queue_.size() < config_.queue_records_max) {
-      queue_.push_back({std::move(event), until, std::move(done), false});
+      queue_.push_back(std::move(pending));
       counters_.queue_depth.store(queue_.size(), std::memory_order_relaxed);
       return;
     }
   }
-  refuse(std::move(event), std::move(done));
+  refuse(std::move(pending));
 }
 
 void Journal::wake() {
@@ -101,24 +112,26 @@ void Journal::wake() {
 bool Journal::accepting() const { return accepting_.load(std::memory_order_acquire); }
 
 // Answers a record that will not be written, and remembers that it was not.
-void Journal::refuse(Event event, Done done) {
+void Journal::refuse(Pending pending) {
   const bool pass = !config_.refuse_on_write_failure;
   {
     const std::lock_guard lock(mutex_);
     const UtcTime now = clock_.now();
     if (gap_.records++ == 0) gap_.first = now;
     gap_.last = now;
-    if (event.kind == Kind::kRequest && lost_outcomes_.size() < limits_.lost_outcomes_max) {
-      lost_outcomes_.push_back(std::move(event));
+    if (pending.event.kind == Kind::kRequest && lost_outcomes_.size() < limits_.lost_outcomes_max) {
+      lost_outcomes_.push_back(std::move(pending.event));
     }
   }
   counters_.gap_records.fetch_add(1, std::memory_order_relaxed);
   (pass ? counters_.unrecorded : counters_.refused).fetch_add(1, std::memory_order_relaxed);
-  if (!done) return;
-  if (pass) {
-    done(std::uint64_t{0});
-  } else {
-    done(fail(Code::kUnavailable, "the journal does not accept records"));
+  for (Done* const done : {&pending.written, &pending.done}) {
+    if (!*done) continue;
+    if (pass) {
+      (*done)(std::uint64_t{0});
+    } else {
+      (*done)(fail(Code::kUnavailable, "the journal does not accept records"));
+    }
   }
 }
 
@@ -178,6 +191,7 @@ bool Journal::try_recover() {
     log::info("journal.recovered", {{"next_seq", log_.written_seq() + 1}});
   }
   backoff_ = limits_.backoff_first;
+  answer_durable();
   const std::lock_guard lock(mutex_);
   failed_ = false;
   accepting_.store(!stopping_, std::memory_order_release);
@@ -199,7 +213,7 @@ void Journal::fail_with(const Error& why) {
     std::move(queue_.begin(), queue_.end(), std::back_inserter(queued));
     queue_.clear();
   }
-  for (Pending& pending : queued) refuse(std::move(pending.event), std::move(pending.done));
+  for (Pending& pending : queued) refuse(std::move(pending));
 }
 
 void Journal::commit(std::vector<Pending>& records) {
@@ -214,7 +228,7 @@ void Journal::commit(std::vector<Pending>& records) {
     from = to;
   }
   for (Pending& pending : records) {
-    if (!pending.answered) refuse(std::move(pending.event), std::move(pending.done));
+    if (!pending.answered) refuse(std::move(pending));
   }
 }
 
@@ -240,6 +254,9 @@ bool Journal::commit_batch(std::vector<Pending>& records, std::size_t from, std:
       answer(records[i]);
       continue;
     }
+    if (records[i].written) {
+      std::exchange(records[i].written, {})(records[i].seq);
+    }
     if (awaiting_.empty()) sync_due_ = std::min(sync_due_, now + limits_.sync_shared);
     awaiting_.push_back(std::move(records[i]));
     records[i].answered = true;  // by whoever empties awaiting_
@@ -255,6 +272,7 @@ void Journal::answer(Pending& pending) {
 }
 
 void Journal::answer_durable() {
+  durable_seq_.store(log_.synced_seq(), std::memory_order_release);
   std::size_t durable = 0;
   while (durable < awaiting_.size() && awaiting_[durable].seq <= log_.synced_seq()) {
     answer(awaiting_[durable++]);

@@ -60,6 +60,10 @@ class Journal final : public Recorder {
   void record(Event event, Durability until, Done done) override;
   void record_soon(Event event, Durability until, Done done) override;
   void wake() override;
+  void record_twice(Event event, Done written, Done synced) override;
+  std::uint64_t durable_seq() const override {
+    return durable_seq_.load(std::memory_order_acquire);
+  }
   bool accepting() const override;
 
   // Writes and syncs what is queued, seals the segment and ends the thread. Later records are
@@ -75,6 +79,7 @@ class Journal final : public Recorder {
     Event event;
     Durability until;
     Done done;
+    Done written = {};  // told before `done`, which then waits for the sync
     bool answered = false;
     std::uint64_t seq = 0;  // once it is written
   };
@@ -112,7 +117,8 @@ class Journal final : public Recorder {
   std::vector<Event> owed_events(Taken& taken);
   void keep(Taken& taken);
   void fail_with(const Error& why);
-  void refuse(Event event, Done done);
+  void enqueue(Pending pending);
+  void refuse(Pending pending);
   void finish();
 
   const Config config_;
@@ -131,6 +137,7 @@ class Journal final : public Recorder {
   bool failed_ = true;  // until the first segment stands
   bool stopping_ = false;
   std::atomic<bool> accepting_{false};
+  std::atomic<std::uint64_t> durable_seq_{0};
 
   // Of the writing thread (and of `begin`, before it runs).
   LogWriter log_;

@@ -17,6 +17,26 @@ std::shared_ptr<Ticket> Ticket::submit(net::Loop& loop, Recorder& recorder, Even
   return ticket;
 }
 
+std::shared_ptr<Ticket> Ticket::submit_twice(net::Loop& loop, Recorder& recorder, Event event) {
+  auto ticket = std::make_shared<Ticket>();
+  const auto written = [&loop, ticket](Result<std::uint64_t> result) {
+    ticket->arrived_written_ = std::move(result);
+    loop.post([ticket] { ticket->finish_written(); });
+  };
+  const auto synced = [&loop, ticket](Result<std::uint64_t> result) {
+    ticket->arrived_ = std::move(result);
+    loop.post([ticket] { ticket->finish(); });
+  };
+  recorder.record_twice(std::move(event), written, synced);
+  loop.at_turn_end([](void* port) { static_cast<Recorder*>(port)->wake(); }, &recorder);
+  return ticket;
+}
+
+void Ticket::finish_written() {
+  written_.emplace(std::move(arrived_written_));
+  if (waiting_written_) std::exchange(waiting_written_, nullptr).resume();
+}
+
 void Ticket::finish() {
   result_.emplace(std::move(arrived_));
   if (waiting_) std::exchange(waiting_, nullptr).resume();
@@ -33,8 +53,15 @@ Refusal journal_unavailable() {
 
 Task<std::optional<Refusal>> RecordIntent::admit(Exchange& x) {
   if (!recorder_.accepting()) co_return journal_unavailable();
-  x.intent = Ticket::submit(*x.loop, recorder_, make_event(x, Kind::kIntent, clock_.now()),
-                            Durability::kSynced);
+  Event intent = make_event(x, Kind::kIntent, clock_.now());
+  if (!x.written_before_call) {
+    x.intent = Ticket::submit(*x.loop, recorder_, std::move(intent), Durability::kSynced);
+    co_return std::nullopt;
+  }
+  x.intent = Ticket::submit_twice(*x.loop, recorder_, std::move(intent));
+  const Result<std::uint64_t> written = co_await Ticket::wait_written(x.intent);
+  // A seq of 0 was passed unrecorded: good enough for a call, not for money that must be known.
+  if (!written || *written == 0) co_return journal_unavailable();
   co_return std::nullopt;
 }
 

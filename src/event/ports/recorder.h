@@ -35,6 +35,19 @@ class Recorder {
   }
   virtual void wake() {}
 
+  // As record_soon() until it is synced, with one more word before that: when it is written. For
+  // the few that may not go on before their record would survive the death of the process.
+  virtual void record_twice(Event event, Done written, Done synced) {
+    record_soon(std::move(event), Durability::kSynced,
+                [w = std::move(written), s = std::move(synced)](Result<std::uint64_t> r) mutable {
+                  if (w) w(r);
+                  if (s) s(std::move(r));
+                });
+  }
+
+  // Every record up to this seq survives a loss of power. 0: not known. Any thread; cheap.
+  virtual std::uint64_t durable_seq() const { return 0; }
+
   // False while the journal cannot write: ask before work that costs money is begun.
   virtual bool accepting() const = 0;
 };
