@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The recipes of docs/derived-tokens.md, run as they stand there; the program checks what they print.
+"""The recipes of docs/derived-tokens.md, run as they stand; the program checks what they print.
 
     run.py --sallyport PROGRAM --node NODE
 """
