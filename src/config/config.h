@@ -6,6 +6,7 @@
 
 #include "admin/config.h"
 #include "audit/config.h"
+#include "geo/config.h"
 #include "http/config.h"
 #include "keys/config.h"
 #include "meter/config.h"
@@ -20,6 +21,7 @@ struct Config {
   http::Config http;
   keys::Config keys;
   policy::Config policy;
+  geo::Config geo;
   meter::Config meter;
   upstream::Config upstream;
   audit::Config audit;
