@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "admin/cookies.h"
 #include "admin/peer_user.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -96,27 +97,8 @@ Task<std::optional<Caller>> Access::identify(const net::ServerRequest& request) 
       .name = "token:" + known->name, .ip = ip, .role = known->role, .until = known->expires_at};
 }
 
-std::string_view Access::session_cookie(const net::ServerRequest& request) const {
-  std::string_view found;
-  for (const auto& [name, value] : request.headers) {
-    if (name != "cookie") continue;
-    std::string_view rest = value;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find(';'), rest.size());
-      const std::string_view pair = trim_ows(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (!pair.starts_with(cookie_) || pair.size() <= cookie_.size()) continue;
-      if (pair[cookie_.size()] != '=') continue;
-      // Two of them: one was planted by somebody, and which cannot be told.
-      if (!found.empty()) return {};
-      found = pair.substr(cookie_.size() + 1);
-    }
-  }
-  return found;
-}
-
 std::optional<Caller> Access::by_session(const net::ServerRequest& request) const {
-  const auto found = sessions_.find(session_cookie(request));
+  const auto found = sessions_.find(find_cookie(request, cookie_).value_or(""));
   if (!found) return std::nullopt;
   return Caller{.name = found->session.who,
                 .ip = request.peer.address.text(),
@@ -142,7 +124,7 @@ bool Access::own_origin(const net::ServerRequest& request) const {
 const char* Access::page_fault(const net::ServerRequest& request) const {
   if (request.find("origin") != nullptr && !own_origin(request)) return "forbidden_origin";
   if (request.local_socket || request.find("authorization") != nullptr) return nullptr;
-  if (session_cookie(request).empty()) return nullptr;  // nobody, and refused as such
+  if (!find_cookie(request, cookie_)) return nullptr;  // nobody, and refused as such
   const std::string* site = request.find("sec-fetch-site");
   if (site != nullptr && *site != "same-origin" && *site != "none") return "forbidden_origin";
   if (reads(request)) return nullptr;

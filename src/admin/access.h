@@ -58,7 +58,6 @@ class Access {
  private:
   Access(const Config& config, Parts parts, AdminToken first);
   std::optional<Caller> by_session(const net::ServerRequest& request) const;
-  std::string_view session_cookie(const net::ServerRequest& request) const;
 
   const Parts parts_;
   const std::string scheme_;   // of our listener

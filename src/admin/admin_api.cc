@@ -61,15 +61,29 @@ Result<std::unique_ptr<AdminApi>> AdminApi::make(const Config& config, AdminPart
                                       .settings = parts.settings,
                                       .clock = parts.clock});
   if (!access) return std::unexpected(access.error());
-  return std::unique_ptr<AdminApi>(new AdminApi(config, std::move(parts), std::move(*access)));
+  std::unique_ptr<OidcLogin> login;
+  if (!config.oidc.issuer.empty() && parts.resolver != nullptr) {
+    auto made = OidcLogin::make(config, {.loop = parts.loop,
+                                         .resolver = *parts.resolver,
+                                         .offload = parts.offload,
+                                         .clock = parts.clock,
+                                         .recorder = parts.recorder,
+                                         .access = **access});
+    if (!made) return fail(made.error().code, "admin.login.oidc: " + made.error().what);
+    login = std::move(*made);
+  }
+  return std::unique_ptr<AdminApi>(
+      new AdminApi(config, std::move(parts), std::move(*access), std::move(login)));
 }
 
-AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access)
+AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access,
+                   std::unique_ptr<OidcLogin> login)
     : configured_host_(host_of(config.address)),
       wildcard_(is_wildcard(configured_host_)),
       hosts_(config.hosts),
       parts_(std::move(parts)),
       access_(std::move(access)),
+      login_(std::move(login)),
       started_at_(parts_.clock.now()) {
   routes_.add(
       {.method = "GET",
@@ -105,6 +119,15 @@ Task<net::ServerResponse> AdminApi::handle(net::ServerRequest request) {
   if (!host_allowed(request)) {
     co_return refuse(request, nullptr, 403, "forbidden_host", "This host name is not served here.",
                      "host");
+  }
+  // The browser comes back from another site; what it brings is checked there.
+  if (login_ && request.method == "GET" && !request.local_socket) {
+    const bool begin = request.path == OidcLogin::kBeginPath;
+    if (begin || request.path == OidcLogin::kCallbackPath) {
+      Task<net::ServerResponse> answer =
+          begin ? login_->begin(std::move(request)) : login_->callback(std::move(request));
+      co_return co_await answer;
+    }
   }
   // No page of another origin has business here; programs send no Origin.
   const bool health = request.path.starts_with("/health/");

@@ -16,6 +16,7 @@
 #include "admin/access.h"
 #include "admin/config.h"
 #include "admin/key_acts.h"
+#include "admin/oidc_login.h"
 #include "admin/routes.h"
 #include "base/clock.h"
 #include "event/ports/health.h"
@@ -40,6 +41,7 @@ struct AdminParts {
   std::vector<const MetricSource*> metrics = {};
   std::vector<const HealthSource*> health = {};
   std::string version = {};
+  net::Resolver* resolver = nullptr;  // for the login of people; null: there is none
   // The routes of other rooms: each adds its own to the table.
   std::vector<std::function<void(Routes&)>> more = {};
 };
@@ -55,7 +57,8 @@ class AdminApi final : public net::ServerHandler {
   const Routes& routes() const { return routes_; }
 
  private:
-  AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access);
+  AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access,
+           std::unique_ptr<OidcLogin> login);
 
   // Pages that need nobody's name; nothing for all other paths.
   std::optional<net::ServerResponse> open_page(const net::ServerRequest& request) const;
@@ -75,6 +78,7 @@ class AdminApi final : public net::ServerHandler {
   const std::vector<std::string> hosts_;
   AdminParts parts_;
   std::unique_ptr<Access> access_;
+  std::unique_ptr<OidcLogin> login_;  // null: nobody logs in here
   Routes routes_;
   const UtcTime started_at_;
 };
