@@ -116,6 +116,7 @@ struct Exchange {
   std::optional<int> upstream_status;
   std::optional<std::string> upstream_request_id;
   std::optional<std::string> provider_key_id;
+  bool asked = false;  // bytes of this call may have reached the provider
   Answer answer;
 
   // meter

@@ -104,6 +104,8 @@ std::uint64_t RequestBody::sent_size() const {
   return total;
 }
 
+std::string RequestBody::sent_text() const { return assemble(*this); }
+
 std::unique_ptr<net::BodySource> RequestBody::open() const {
   if (kind == BodyKind::kNone) return nullptr;
   if (!spool && !splices_.empty() && size() <= kAssembledBytesMax) {

@@ -44,6 +44,7 @@ class RequestBody {
   Result<void> splice(Splice edit);
   const std::vector<Splice>& splices() const { return splices_; }
   std::uint64_t sent_size() const;  // after splices
+  std::string sent_text() const;    // the same as text; only for a body in memory (kJson)
 
   // The body as it goes up; may be called again for a retry.
   std::unique_ptr<net::BodySource> open() const;

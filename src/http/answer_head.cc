@@ -23,6 +23,7 @@ void write_answer_head(std::string& out, const Exchange& x, Framing framing, boo
   for (const auto& [name, value] : x.answer.headers) field(out, name, value);
   field(out, "x-request-id", x.upstream_request_id ? *x.upstream_request_id : x.request_id);
   field(out, "x-sallyport-request-id", x.request_id);
+  out.append(x.limit_fields);
   if (framing == Framing::kLength) {
     field(out, "content-length", std::to_string(x.answer.content_length.value_or(0)));
   }
@@ -36,7 +37,7 @@ void write_answer_head(std::string& out, const Exchange& x, Framing framing, boo
 }
 
 std::string write_refusal(const Refusal& refusal, std::string_view request_id, bool keep_alive,
-                          bool head_only) {
+                          bool head_only, std::string_view limit_fields) {
   std::string body;
   JsonWriter json(body);
   json.begin_object().key("error").begin_object();
@@ -55,7 +56,10 @@ std::string write_refusal(const Refusal& refusal, std::string_view request_id, b
   field(out, "content-length", std::to_string(body.size()));
   field(out, "x-request-id", request_id);
   field(out, "x-sallyport-request-id", request_id);
-  field(out, "x-should-retry", "false");
+  // A rate is the one thing that asking again in a moment helps against.
+  const bool wait = refusal.status == 429 && refusal.retry_after_s.has_value();
+  field(out, "x-should-retry", wait ? "true" : "false");
+  out.append(limit_fields);
   if (refusal.retry_after_s) field(out, "retry-after", std::to_string(*refusal.retry_after_s));
   if (refusal.status == 401) field(out, "www-authenticate", "Bearer");
   if (refusal.status == 405) field(out, "allow", "GET, HEAD, POST, PUT, PATCH, DELETE");

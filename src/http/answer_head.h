@@ -16,8 +16,9 @@ void write_answer_head(std::string& out, const Exchange& x, Framing framing, boo
                        int minor);
 
 // OpenAI's error envelope for a refusal, head and body. Carries x-should-retry: false, so that SDKs
-// do not repeat what will be refused again. `head_only`: the request was a HEAD.
+// do not repeat what will be refused again; a rate limit says when to come back. `head_only`: the
+// request was a HEAD. `limit_fields`: header lines to be added (x.limit_fields).
 std::string write_refusal(const Refusal& refusal, std::string_view request_id, bool keep_alive,
-                          bool head_only);
+                          bool head_only, std::string_view limit_fields = {});
 
 }  // namespace sallyport::http

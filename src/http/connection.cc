@@ -286,7 +286,8 @@ Task<bool> Connection::refuse(Exchange& x, Refusal refusal, std::size_t admitted
       keep = co_await incoming_.discard(kKeepAliveDrainBytes, until);
     }
   }
-  const std::string answer = write_refusal(refusal, x.request_id, keep, head_method_);
+  const std::string answer =
+      write_refusal(refusal, x.request_id, keep, head_method_, x.limit_fields);
   const bool sent = co_await write(answer);
   if (!sent) co_return false;
   if (!keep && !incoming_.finished()) co_await linger(kRefusedDrainBytes, kRefusedDrainMs);

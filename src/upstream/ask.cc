@@ -243,9 +243,11 @@ Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::attempt(Exchange& x, Call& 
   net::ClientConnection& connection = lease->connection();
   const bool safe = is_safe(x.method);
   std::unique_ptr<net::BodySource> body = x.body.open();
+  const bool asked_before = std::exchange(x.asked, true);
   Result<void> sent = co_await connection.send(std::move(*head), body.get(), false);
   body.reset();
   if (!sent) {
+    x.asked = asked_before || connection.sent_any();
     const bool timeout = sent.error().code == Code::kExhausted;
     const Fault fault = timeout ? Fault::kTimeout : Fault::kDisconnected;
     Failure failure{fault, sent.error().what, reused && safe && !timeout};

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meter/budgets.h"
+
+#include <gtest/gtest.h>
+
+#include "base/json_reader.h"
+#include "meter/budget_words.h"
+
+namespace sallyport::meter {
+namespace {
+
+constexpr auto kUsd = BudgetUnit::kNanoUsd;
+constexpr auto kTokens = BudgetUnit::kTokens;
+constexpr auto kRequests = BudgetUnit::kRequests;
+
+// Remembers what it is told.
+class Told final : public Recorder {
+ public:
+  void record(Event event, Durability, Done done) override {
+    events.push_back(std::move(event));
+    if (done) done(std::uint64_t{events.size()});
+  }
+  bool accepting() const override { return true; }
+  std::vector<Event> events;
+};
+
+// One token a letter, so that a test can be read.
+class Letters final : public TokenCounts {
+ public:
+  TokenCount input(std::string_view, std::string_view, std::string_view) const override {
+    return {100, true};
+  }
+  std::int64_t text(std::string_view text, std::string_view) const override {
+    return static_cast<std::int64_t>(text.size());
+  }
+  std::optional<std::int64_t> output_max(std::string_view model) const override {
+    return model == "gpt-4-small" ? std::optional<std::int64_t>(4'096) : std::nullopt;
+  }
+};
+constexpr std::int64_t kInput = 100 + 100 / 16 + 32;  // with the margin
+
+class BudgetsTest : public testing::Test {
+ protected:
+  BudgetsTest()
+      : ledger_(clock_, told_),
+        prices_(*Prices::parse(R"({"version":1,"models":[
+          {"model":"gpt-4o","input":2.0,"output":8.0},
+          {"model":"gpt-4-small","input":2.0,"output":8.0},
+          {"model":"o3","input":2.0,"output":8.0},
+          {"model":"speak","characters":15.0}]})")),
+        stage_(config_, {.ledger = ledger_,
+                         .prices = prices_,
+                         .counts = letters_,
+                         .recorder = told_,
+                         .clock = clock_}) {
+    call();
+  }
+
+  // A new call of the key.
+  void call() {
+    x_.emplace();
+    x_->request_id = "req_" + std::to_string(++number_);
+    x_->method = "POST";
+    x_->path = "/v1/chat/completions";
+    x_->model = "gpt-4o";
+    x_->body.kind = BodyKind::kJson;
+    x_->body.bytes = R"({"model":"gpt-4o"})";
+  }
+
+  void limits(Limits limits, std::optional<std::int64_t> output_max = {}) {
+    auto layer = std::make_shared<Layer>();
+    layer->account = "key:user_42";
+    layer->restrictions.limits = std::move(limits);
+    layer->restrictions.output_tokens_max = output_max;
+    auto principal = std::make_shared<Principal>();
+    principal->api_key_id = "user_42";
+    principal->layer = std::move(layer);
+    principal->expires_at = UtcTime::max();
+    principal_ = std::move(principal);
+  }
+  void budget(BudgetUnit unit, std::int64_t amount, bool hard = true) {
+    Limits all;
+    all.budgets = {{unit, BudgetWindow::kDay, amount, hard}};
+    limits(std::move(all));
+  }
+
+  std::optional<Refusal> admit() {
+    x_->principal = principal_;
+    Task<std::optional<Refusal>> task = stage_.admit(*x_);
+    task.await_suspend(std::noop_coroutine()).resume();
+    return task.await_resume();
+  }
+  std::string code() {
+    const auto refusal = admit();
+    return refusal ? refusal->code : "";
+  }
+
+  void answered(std::int64_t input, std::int64_t output) {
+    x_->asked = true;
+    x_->upstream_status = 200;
+    x_->answer.status = 200;
+    x_->usage.emplace();
+    x_->usage->input = input;
+    x_->usage->output = output;
+    x_->cost_usd = NanoUsd{input * 2'000 + output * 8'000};
+  }
+  void finish() { stage_.finish(*x_); }
+
+  std::int64_t spent(BudgetUnit unit) {
+    return ledger_.show("key:user_42", 1)[0].state.windows[2].settled[static_cast<std::size_t>(
+        unit)];
+  }
+  std::int64_t held(BudgetUnit unit) {
+    return ledger_.show("key:user_42", 1)[0].held[2][static_cast<std::size_t>(unit)];
+  }
+
+  // What the stage sees of a stream.
+  void stream(std::initializer_list<std::string_view> chunks) {
+    x_->stream = true;
+    x_->asked = true;
+    x_->upstream_status = 200;
+    x_->answer.status = 200;
+    x_->answer.event_stream = true;
+    stage_.answer(*x_);
+    struct Nowhere final : EventSink {
+      void event(const net::SseEvent&) override {}
+    } nowhere;
+    for (const std::string_view chunk : chunks) {
+      net::SseEvent event;
+      event.data = chunk;
+      for (const auto& filter : x_->answer.event_filters) filter->event(event, nowhere);
+    }
+  }
+
+  ManualClock clock_{*parse_utc("2026-11-24T12:00:00Z")};
+  Told told_;
+  Letters letters_;
+  Config config_;
+  Ledger ledger_;
+  Published<Prices> prices_;
+  Budgets stage_;
+  std::shared_ptr<const Principal> principal_;
+  std::optional<Exchange> x_;
+  int number_ = 0;
+};
+
+TEST_F(BudgetsTest, WithoutLimitsNothingIsTouched) {
+  limits({});
+  EXPECT_EQ(code(), "");
+  EXPECT_FALSE(x_->budgets);
+  EXPECT_FALSE(x_->booked.reserved_tokens);
+  EXPECT_TRUE(x_->body.splices().empty());
+  principal_ = std::make_shared<Principal>();
+  EXPECT_EQ(code(), "") << "an open gate has no layers";
+}
+
+TEST_F(BudgetsTest, AMaximumIsWrittenIn) {
+  budget(kTokens, 1'000'000);
+  EXPECT_EQ(code(), "");
+  EXPECT_EQ(x_->body.sent_text(), R"({"max_completion_tokens":8192,"model":"gpt-4o"})");
+  EXPECT_EQ(x_->booked.reserved_tokens, kInput + 8192);
+  EXPECT_EQ(x_->booked.reserved_usd, NanoUsd{kInput * 2'000 + 8192 * 8'000});
+  EXPECT_EQ(x_->booked.estimated_input_tokens, 100);
+  EXPECT_TRUE(x_->written_before_call);
+  EXPECT_TRUE(check_json(x_->body.sent_text()));
+}
+
+struct WriteCase {
+  const char* why;
+  const char* path;
+  const char* model;
+  const char* body;
+  const char* sent;
+};
+const WriteCase kWriteCases[] = {
+    {"in place of a null", "/v1/chat/completions", "gpt-4o",
+     R"({"max_completion_tokens":null,"n":1})", R"({"max_completion_tokens":8192,"n":1})"},
+    {"not above the model's own", "/v1/chat/completions", "gpt-4-small", R"({"n":1})",
+     R"({"max_completion_tokens":4096,"n":1})"},
+    {"under the name the endpoint knows", "/v1/responses", "gpt-4o", R"({"input":"a"})",
+     R"({"max_output_tokens":8192,"input":"a"})"},
+    {"what it is by default", "/v1/completions", "gpt-4o", R"({"prompt":"a"})",
+     R"({"max_tokens":16,"prompt":"a"})"},
+    {"not where one stands", "/v1/chat/completions", "gpt-4o", R"({"max_tokens":5})",
+     R"({"max_tokens":5})"},
+    {"not where there is none", "/v1/embeddings", "gpt-4o", R"({"input":"a"})", R"({"input":"a"})"},
+};
+
+TEST_F(BudgetsTest, TheMaximumStandsWhereTheEndpointReadsIt) {
+  budget(kTokens, 1'000'000);
+  for (const WriteCase& c : kWriteCases) {
+    call();
+    x_->path = c.path;
+    x_->model = c.model;
+    x_->body.bytes = c.body;
+    EXPECT_EQ(code(), "") << c.why;
+    EXPECT_EQ(x_->body.sent_text(), c.sent) << c.why;
+    x_->asked = false;
+    finish();
+  }
+}
+
+TEST_F(BudgetsTest, ASoftBudgetChangesNothing) {
+  budget(kTokens, 1, false);
+  EXPECT_EQ(code(), "");
+  EXPECT_TRUE(x_->body.splices().empty());
+  EXPECT_FALSE(x_->written_before_call);
+  answered(10, 10);
+  finish();
+  EXPECT_EQ(spent(kTokens), 20);
+  ASSERT_EQ(told_.events.size(), 3u) << "50, 80 and 100 per cent";
+  EXPECT_EQ(told_.events[2].action, "budget_alert");
+  const auto detail = JsonValue::parse(*told_.events[2].detail);
+  EXPECT_EQ(detail->at("threshold")->integer(), 100);
+  EXPECT_EQ(detail->at("account")->string(), "key:user_42");
+}
+
+TEST_F(BudgetsTest, SettledByTheProvidersWord) {
+  budget(kUsd, kNanoUsdPerUsd);
+  EXPECT_EQ(code(), "");
+  EXPECT_GT(held(kUsd), 0);
+  answered(120, 30);
+  finish();
+  EXPECT_EQ(held(kUsd), 0);
+  EXPECT_EQ(spent(kUsd), 120 * 2'000 + 30 * 8'000);
+  EXPECT_EQ(spent(kTokens), 150);
+  EXPECT_EQ(spent(kRequests), 1);
+  EXPECT_EQ(x_->booked.charged_tokens, 150);
+  EXPECT_EQ(x_->booked.charged_usd, x_->cost_usd);
+}
+
+TEST_F(BudgetsTest, WhatDoesNotFitIsRefusedForGood) {
+  budget(kUsd, 1'000);
+  const auto refusal = admit();
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->status, 429);
+  EXPECT_STREQ(refusal->code, "budget_exceeded");
+  EXPECT_STREQ(refusal->type, "insufficient_quota");
+  EXPECT_FALSE(refusal->retry_after_s) << "asking again does not help";
+  EXPECT_TRUE(refusal->message.contains("this key's budget of 0.000001 USD a day"))
+      << refusal->message;
+  EXPECT_STREQ(x_->denied_because, "budget");
+  EXPECT_FALSE(x_->booked.reserved_tokens) << "nothing was booked";
+}
+
+TEST_F(BudgetsTest, OfALayerAboveNoFigureIsTold) {
+  budget(kUsd, 1'000);
+  auto layer = std::make_shared<Layer>(*principal_->layer);
+  layer->account = "organisation:acme";
+  auto principal = std::make_shared<Principal>(*principal_);
+  principal->layer = layer;
+  principal_ = principal;
+  const auto refusal = admit();
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->message, "This call does not fit into this organisation's budget.");
+}
+
+TEST_F(BudgetsTest, AFailedCallIsFree) {
+  budget(kTokens, 1'000'000);
+  for (const int status : {400, 429, 500, 503}) {
+    call();
+    EXPECT_EQ(code(), "");
+    x_->asked = true;
+    x_->upstream_status = status;
+    x_->answer.status = status;
+    finish();
+    EXPECT_EQ(x_->booked.charged_tokens, 0) << status;
+  }
+  call();
+  EXPECT_EQ(code(), "");
+  x_->answer.status = 502;  // nobody was reached
+  finish();
+  EXPECT_EQ(spent(kTokens), 0);
+  EXPECT_EQ(spent(kRequests), 0);
+  EXPECT_EQ(held(kTokens), 0);
+}
+
+TEST_F(BudgetsTest, WhatIsNotKnownStands) {
+  budget(kTokens, 1'000'000);
+  x_->body.bytes = R"({"max_tokens":50})";
+  EXPECT_EQ(code(), "");
+  x_->asked = true;  // and the client left before there was an answer
+  x_->answer.status = 499;
+  finish();
+  EXPECT_EQ(spent(kTokens), kInput + 50);
+  EXPECT_EQ(x_->booked.charged_tokens, kInput + 50);
+}
+
+TEST_F(BudgetsTest, AStreamThatEndsEarlyIsCounted) {
+  budget(kTokens, 1'000'000);
+  x_->body.bytes = R"({"max_tokens":5000})";
+  EXPECT_EQ(code(), "");
+  stream({R"({"choices":[{"delta":{"role":"assistant","content":""}}]})",
+          R"({"choices":[{"delta":{"content":"abcde"}}]})",
+          R"({"choices":[{"delta":{"content": "\"content\":\"x"}}]})",
+          R"({"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{}"}}]}}]})"});
+  x_->broken = "client_gone";
+  finish();
+  constexpr std::int64_t kSeen = 5 + 12 + 2;
+  EXPECT_EQ(spent(kTokens), kInput + kSeen + 64 + kSeen / 8) << "and what was under way";
+  EXPECT_EQ(x_->usage->estimated, true);
+  EXPECT_EQ(x_->cost_usd, x_->booked.charged_usd);
+}
+
+TEST_F(BudgetsTest, ACountIsNeverMoreThanWhatWasHeldBack) {
+  budget(kTokens, 1'000'000);
+  x_->body.bytes = R"({"max_tokens":3})";
+  EXPECT_EQ(code(), "");
+  stream({R"({"choices":[{"delta":{"content":"abcdefghijklmnop"}}]})"});
+  x_->broken = "client_gone";
+  finish();
+  EXPECT_EQ(spent(kTokens), kInput + 3);
+}
+
+TEST_F(BudgetsTest, AThinkingModelsStreamThatEndsEarlyStands) {
+  budget(kTokens, 1'000'000);
+  x_->model = "o3";
+  x_->body.bytes = R"({"max_completion_tokens":5000})";
+  EXPECT_EQ(code(), "");
+  stream({R"({"choices":[{"delta":{"content":"abcde"}}]})"});
+  x_->broken = "client_gone";
+  finish();
+  EXPECT_EQ(spent(kTokens), kInput + 5000);
+}
+
+TEST_F(BudgetsTest, WhatCannotBeBoundedIsRefusedWhereABudgetIsHard) {
+  const auto batch = [&] {
+    call();
+    x_->path = "/v1/batches";
+    return code();
+  };
+  budget(kTokens, 1'000'000);
+  EXPECT_EQ(batch(), "not_meterable");
+  budget(kRequests, 2);
+  EXPECT_EQ(batch(), "") << "a request is a request";
+  budget(kTokens, 1'000'000, false);
+  EXPECT_EQ(batch(), "");
+  config_.unmeterable = "pass";
+  budget(kTokens, 1'000'000);
+  EXPECT_EQ(batch(), "");
+}
+
+TEST_F(BudgetsTest, FreeCallsNeedNoMoney) {
+  budget(kUsd, 0);
+  x_->method = "GET";
+  x_->path = "/v1/models";
+  x_->body.kind = BodyKind::kNone;
+  EXPECT_EQ(code(), "");
+  x_->asked = true;
+  x_->upstream_status = 200;
+  x_->answer.status = 200;
+  finish();
+  EXPECT_EQ(spent(kUsd), 0);
+  EXPECT_EQ(spent(kRequests), 1);
+}
+
+TEST_F(BudgetsTest, ANumberThatTwoParsersReadDifferentlyIsRefused) {
+  budget(kUsd, kNanoUsdPerUsd);
+  x_->body.bytes = R"({"max_tokens":1e3})";
+  EXPECT_EQ(code(), "invalid_value");
+}
+
+TEST_F(BudgetsTest, TheOutputOfOneCallHasALimit) {
+  limits({}, 100);
+  struct Case {
+    const char* why;
+    const char* body;
+    const char* code;
+    const char* sent;
+  };
+  const Case kCases[] = {
+      {"within", R"({"max_tokens":100})", "", R"({"max_tokens":100})"},
+      {"above", R"({"max_tokens":101})", "output_limit_exceeded", nullptr},
+      {"above in all choices", R"({"max_tokens":60,"n":2})", "output_limit_exceeded", nullptr},
+      {"written in", R"({"n":1})", "", R"({"max_completion_tokens":100,"n":1})"},
+      {"shared by the choices", R"({"n":3})", "", R"({"max_completion_tokens":33,"n":3})"},
+      {"nothing left for each", R"({"n":101})", "output_limit_exceeded", nullptr},
+  };
+  for (const Case& c : kCases) {
+    call();
+    x_->body.bytes = c.body;
+    EXPECT_EQ(code(), c.code) << c.why;
+    if (c.sent != nullptr) EXPECT_EQ(x_->body.sent_text(), c.sent) << c.why;
+  }
+}
+
+TEST_F(BudgetsTest, HardBudgetsNeedARecord) {
+  Budgets unrecorded(config_, {.ledger = ledger_,
+                               .prices = prices_,
+                               .counts = letters_,
+                               .recorder = told_,
+                               .clock = clock_,
+                               .recorded = false});
+  budget(kUsd, kNanoUsdPerUsd);
+  x_->principal = principal_;
+  Task<std::optional<Refusal>> task = unrecorded.admit(*x_);
+  task.await_suspend(std::noop_coroutine()).resume();
+  const auto refusal = task.await_resume();
+  ASSERT_TRUE(refusal);
+  EXPECT_STREQ(refusal->code, "budgets_need_record");
+}
+
+TEST_F(BudgetsTest, RatesAreToldAndTakeTheProvidersPlace) {
+  Limits rates;
+  rates.requests_per_minute = 2;
+  rates.tokens_per_minute = 1'000'000;
+  limits(rates);
+  EXPECT_EQ(code(), "");
+  EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-limit-requests: 2\r\n")) << x_->limit_fields;
+  EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-remaining-requests: 1\r\n"))
+      << x_->limit_fields;
+  EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-limit-tokens: 1000000\r\n"));
+  x_->answer.headers = {{"x-ratelimit-limit-requests", "9999"}, {"openai-version", "1"}};
+  stage_.answer(*x_);
+  EXPECT_EQ(x_->answer.headers.size(), 1u);
+  answered(1, 1);
+  finish();
+  EXPECT_FALSE(x_->booked.charged_tokens) << "rates are no budget";
+  call();
+  EXPECT_EQ(code(), "");
+  call();
+  const auto refusal = admit();
+  ASSERT_TRUE(refusal);
+  EXPECT_STREQ(refusal->code, "rate_limit_exceeded");
+  EXPECT_EQ(refusal->retry_after_s, 31);
+  EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-remaining-requests: 0\r\n"));
+}
+
+TEST(BudgetWords, ResetsAreWrittenAsOpenAiWritesThem) {
+  struct {
+    std::int64_t ms;
+    const char* text;
+  } const kCases[] = {{0, "0ms"},      {12, "12ms"},     {1'000, "1s"},
+                      {1'500, "1.5s"}, {60'000, "1m0s"}, {366'010, "6m6.01s"}};
+  for (const auto& c : kCases) EXPECT_EQ(reset_text(c.ms), c.text);
+}
+
+}  // namespace
+}  // namespace sallyport::meter

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meter/call_bounds.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "base/json_reader.h"
+#include "base/text.h"
+#include "provider/endpoints.h"
+
+namespace sallyport::meter {
+namespace {
+
+constexpr std::int64_t kContextUnknown = 1'050'000;  // no model takes more
+constexpr std::int64_t kImageTokensMax = 8'192;      // of one picture; the largest known is 6,240
+constexpr std::int64_t kPartialImageTokens = 100;    // of each preview of it
+constexpr std::int64_t kChoicesMax = 1'024;          // the provider allows 128
+constexpr std::int64_t kOutputMax = 1ll << 40;
+constexpr std::int64_t kCompletionsDefault = 16;  // what /v1/completions does without a maximum
+
+constexpr std::string_view kFreeFamilies[] = {
+    "moderations", "files",        "uploads", "models",     "models-admin", "conversations",
+    "chat-stored", "audio-voices", "skills",  "assistants", "provenance"};
+
+bool any_of(auto& list, std::string_view one) {
+  return std::find(std::begin(list), std::end(list), one) != std::end(list);
+}
+
+CallKind kind_of(const Exchange& x) {
+  const provider::Endpoint& endpoint = provider::find_endpoint(x.method, x.path);
+  const bool reads = x.method == "GET" || x.method == "HEAD" || x.method == "DELETE";
+  if (reads) return x.path == "/v1/realtime" ? CallKind::kUnbounded : CallKind::kFree;
+  if (x.path == "/v1/responses/input_tokens" || x.path.ends_with("/cancel")) {
+    return CallKind::kFree;
+  }
+  if (any_of(kFreeFamilies, endpoint.family)) {
+    return endpoint.metering == provider::Metering::kNone ? CallKind::kFree : CallKind::kUnbounded;
+  }
+  constexpr std::string_view kKnown[] = {"/v1/chat/completions",   "/v1/responses",
+                                         "/v1/completions",        "/v1/embeddings",
+                                         "/v1/images/generations", "/v1/audio/speech"};
+  const bool bounded =
+      x.method == "POST" && any_of(kKnown, x.path) && x.body.kind == BodyKind::kJson;
+  return bounded ? CallKind::kBounded : CallKind::kUnbounded;
+}
+
+// Tools that the provider runs itself read pages and files, turn by turn, as often as they like.
+bool hosted_tools(std::string_view tools) {
+  constexpr std::string_view kLocal[] = {"function", "custom", "local_shell", "apply_patch"};
+  const auto list = JsonValue::parse(tools);
+  if (!list || list->is_null()) return !list;
+  for (const JsonValue& tool : list->items()) {
+    const auto type = tool.at("type");
+    const auto text = type ? type->string() : std::nullopt;
+    if (!text || !any_of(kLocal, *text)) return true;
+  }
+  return false;
+}
+
+std::int64_t count_prompts(std::string_view prompt) {
+  if (!prompt.starts_with('[')) return 1;
+  const auto list = JsonValue::parse(prompt);
+  if (!list) return kChoicesMax;
+  const auto items = list->items();
+  const bool of_numbers = !items.empty() && items.front().integer().has_value();
+  return of_numbers ? 1 : std::max<std::int64_t>(static_cast<std::int64_t>(items.size()), 1);
+}
+
+std::int64_t characters_of(std::string_view value) {
+  const auto text = json_string(value);
+  if (!text) return 0;
+  return std::count_if(text->begin(), text->end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
+}
+
+// Reads the members of one body, each by what it means for the endpoint.
+class Reading {
+ public:
+  Reading(const Exchange& x, CallBounds& bounds) : bounds_(bounds) {
+    chat_ = x.path == "/v1/chat/completions";
+    responses_ = x.path == "/v1/responses";
+    completions_ = x.path == "/v1/completions";
+    images_ = x.path == "/v1/images/generations";
+    speech_ = x.path == "/v1/audio/speech";
+    if (chat_) bounds_.field.name = "max_completion_tokens";
+    if (responses_) bounds_.field.name = "max_output_tokens";
+    if (completions_) bounds_.field.name = "max_tokens";
+    if (completions_) bounds_.default_output = kCompletionsDefault;
+  }
+
+  void body(std::string_view bytes) {
+    JsonMembers members(bytes);
+    bounds_.field.offset = bytes.find('{') + 1;
+    JsonMember found;
+    while (members.next(found)) {
+      if (found.key.contains('\\')) {
+        const std::string key = json_unescape(found.key);
+        member(key, found);
+      } else {
+        member(found.key, found);
+      }
+    }
+    bounds_.choices = std::max<std::int64_t>(std::max(n_, best_of_), 1);
+    if (__builtin_mul_overflow(bounds_.choices, prompts_, &bounds_.choices) ||
+        bounds_.choices > kChoicesMax) {
+      bounds_.wrong = "n";
+      bounds_.choices = kChoicesMax;
+    }
+    if (images_) {
+      bounds_.fixed_output = n_ * (kImageTokensMax + partial_images_ * kPartialImageTokens);
+    }
+    if (speech_) bounds_.characters = characters_;
+  }
+
+  bool unseen() const { return unseen_; }  // it refers to text that is not in it
+  bool predicted() const { return predicted_; }
+
+ private:
+  void member(std::string_view key, const JsonMember& found) {
+    const std::string_view value = found.value;
+    const bool null = value == "null";
+    if (key == "service_tier" && !null) bounds_.service_tier = json_string(value).value_or("?");
+    if (key == "n") number(value, n_, "n");
+    if (chat_) chat_member(key, found, null);
+    if (responses_) responses_member(key, found, null);
+    if (completions_) {
+      if (key == "max_tokens") maximum(found, true, "max_tokens");
+      if (key == "best_of") number(value, best_of_, "best_of");
+      if (key == "prompt") prompts_ = count_prompts(value);
+    }
+    if (images_ && key == "partial_images") number(value, partial_images_, "partial_images");
+    if (speech_ && key == "input") characters_ = characters_of(value);
+  }
+
+  void chat_member(std::string_view key, const JsonMember& found, bool null) {
+    if (key == "max_completion_tokens") maximum(found, true, "max_completion_tokens");
+    if (key == "max_tokens") maximum(found, false, "max_tokens");
+    if (null) return;
+    if (key == "prediction") predicted_ = true;
+    if (key == "web_search_options") bounds_.kind = CallKind::kUnbounded;
+    if (key == "tools" && hosted_tools(found.value)) bounds_.kind = CallKind::kUnbounded;
+  }
+
+  void responses_member(std::string_view key, const JsonMember& found, bool null) {
+    if (key == "max_output_tokens") maximum(found, true, "max_output_tokens");
+    if (null) return;
+    if (key == "background" && found.value != "false") bounds_.kind = CallKind::kUnbounded;
+    if (key == "tools" && hosted_tools(found.value)) bounds_.kind = CallKind::kUnbounded;
+    if (key == "previous_response_id" || key == "conversation" || key == "prompt") unseen_ = true;
+  }
+
+  void number(std::string_view value, std::int64_t& place, const char* name) {
+    if (value == "null") return;
+    const auto read = parse_uint(value);
+    if (!read || *read == 0 || *read > static_cast<std::uint64_t>(kChoicesMax)) {
+      bounds_.wrong = name;
+      return;
+    }
+    place = static_cast<std::int64_t>(*read);
+  }
+
+  // Two spellings of one maximum may stand beside each other; the larger one counts.
+  void maximum(const JsonMember& found, bool ours, const char* name) {
+    if (found.value == "null") {
+      if (ours) {
+        bounds_.field.offset = found.value_offset;
+        bounds_.field.replaced = found.value.size();
+      }
+      return;
+    }
+    const auto read = parse_uint(found.value);
+    if (!read || *read > static_cast<std::uint64_t>(kOutputMax)) {
+      bounds_.wrong = name;
+      return;
+    }
+    const auto named = static_cast<std::int64_t>(*read);
+    bounds_.named_output = std::max(bounds_.named_output.value_or(0), named);
+  }
+
+  CallBounds& bounds_;
+  bool chat_ = false, responses_ = false, completions_ = false, images_ = false, speech_ = false;
+  bool unseen_ = false, predicted_ = false;
+  std::int64_t n_ = 1, best_of_ = 1, prompts_ = 1, partial_images_ = 0, characters_ = 0;
+};
+
+// The provider adds words of its own around messages and tools; what we count may be a little less
+// than what it bills.
+std::int64_t with_margin(std::int64_t tokens) { return tokens + tokens / 16 + 32; }
+
+}  // namespace
+
+CallBounds bounds_of(const Exchange& x, const TokenCounts& counts,
+                     std::optional<std::int64_t> context) {
+  CallBounds bounds;
+  bounds.kind = kind_of(x);
+  if (bounds.kind == CallKind::kFree || x.body.kind != BodyKind::kJson) return bounds;
+  const std::string_view model = x.model ? std::string_view(*x.model) : std::string_view();
+  const std::string spliced = x.body.splices().empty() ? std::string() : x.body.sent_text();
+  const std::string_view final_body = x.body.splices().empty() ? x.body.bytes : spliced;
+  const TokenCount count = counts.input(x.path, final_body, model);
+  bounds.estimated_input = count.tokens;
+  Reading reading(x, bounds);
+  reading.body(x.body.bytes);
+  const std::int64_t seen = with_margin(count.tokens);
+  const bool all_seen = count.exact && !reading.unseen();
+  bounds.input = all_seen ? seen : std::max(seen, context.value_or(kContextUnknown));
+  if (reading.predicted()) bounds.more_output = bounds.input;
+  return bounds;
+}
+
+bool may_reason(std::string_view model) {
+  if (model.starts_with("ft:")) model.remove_prefix(3);
+  constexpr std::string_view kPlain[] = {"gpt-4",      "gpt-3.5",     "chatgpt-4o",
+                                         "gpt-5-chat", "davinci-002", "babbage-002"};
+  return std::none_of(std::begin(kPlain), std::end(kPlain),
+                      [&](std::string_view prefix) { return model.starts_with(prefix); });
+}
+
+}  // namespace sallyport::meter

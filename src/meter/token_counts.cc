@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meter/token_counts.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace sallyport::meter {
+namespace {
+
+// Parts of a body that stand for more than their own bytes. Escapes in keys do not hide them: a
+// body with any `\u` counts as if it had one.
+constexpr std::string_view kElsewhere[] = {"_url\"", "file_", "input_image", "input_file", "\\u"};
+
+class ByteCounts final : public TokenCounts {
+ public:
+  TokenCount input(std::string_view, std::string_view body, std::string_view) const override {
+    const bool elsewhere = std::any_of(std::begin(kElsewhere), std::end(kElsewhere),
+                                       [&](std::string_view mark) { return body.contains(mark); });
+    return {static_cast<std::int64_t>(body.size()), !elsewhere};
+  }
+  std::int64_t text(std::string_view text, std::string_view) const override {
+    return static_cast<std::int64_t>(text.size());
+  }
+  std::optional<std::int64_t> output_max(std::string_view) const override { return std::nullopt; }
+};
+
+}  // namespace
+
+const TokenCounts& byte_counts() {
+  static const ByteCounts counts;  // without a state
+  return counts;
+}
+
+}  // namespace sallyport::meter
