@@ -10,6 +10,8 @@
 namespace sallyport::cli {
 namespace {
 
+constexpr std::uint64_t kCallsMax = 10'000;
+
 Result<sim::SimOptions> read_options(const Invocation& call) {
   sim::SimOptions options;
   auto at = http::parse_address(call.value("listen", "127.0.0.1:8081"));
@@ -27,6 +29,19 @@ Result<sim::SimOptions> read_options(const Invocation& call) {
     const auto seed = parse_uint(call.value("seed"));
     if (!seed) return fail(Code::kInvalid, "--seed takes a number");
     options.seed = *seed;
+  }
+  if (call.has("key")) options.key = call.value("key");
+  if (call.has("admin-key")) options.admin_key = call.value("admin-key");
+  options.strict_keys = call.has("strict-keys");
+  if (options.strict_keys && !call.has("key")) options.key.clear();
+  for (const auto& [name, place] : {std::pair("alive-calls", &options.alive_calls),
+                                    std::pair("usage-lag", &options.usage_lag_polls)}) {
+    if (!call.has(name)) continue;
+    const auto count = parse_uint(call.value(name));
+    if (!count || *count > kCallsMax) {
+      return fail(Code::kInvalid, std::string("--") + name + " takes a number of calls");
+    }
+    *place = *count;
   }
   if (!call.has("fault")) return options;
   for (const std::string& fault : call.all("fault")) {

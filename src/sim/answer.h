@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,11 +16,19 @@
 #include "base/json_writer.h"
 #include "net/http_server.h"
 #include "sim/behaviour.h"
+#include "sim/caller.h"
 
 namespace sallyport::sim {
 
 // The pieces of a streamed answer, one a call; an empty one is the end.
 using Script = std::move_only_function<std::string()>;
+
+// What a call is charged for; grows while a stream is generated.
+struct Bill {
+  std::string_view endpoint;           // of the Usage API: "completions"
+  std::int64_t input = 0, output = 0;  // tokens
+  std::int64_t units = 0;              // images, characters, seconds
+};
 
 struct Answer {
   int status = 200;
@@ -28,6 +37,7 @@ struct Answer {
   Script script;
   std::string error_event;  // what an error in the middle of the script looks like
   std::vector<std::pair<std::string, std::string>> headers = {};
+  std::shared_ptr<const Bill> bill = {};  // nothing: free of charge
 };
 
 struct Call {
@@ -37,6 +47,7 @@ struct Call {
   Behaviour behaviour = {};
   std::string digest = {};   // 64 hex digits of seed and request: same request, same answer
   std::int64_t created = 0;  // seconds since 1970
+  std::optional<Caller> caller = {};  // of the data API, once the credential is accepted
 
   std::optional<JsonValue> at(std::string_view name) const {
     return body ? body->at(name) : std::nullopt;

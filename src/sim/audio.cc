@@ -27,6 +27,10 @@ std::string sound(const Call& call, std::string_view text) {
   return bytes;
 }
 
+std::int64_t characters_of(std::string_view text) {
+  return std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; });
+}
+
 std::string mime_of(std::string_view format) {
   if (format == "wav") return "audio/wav";
   if (format == "opus") return "audio/ogg";
@@ -98,6 +102,8 @@ Answer speech(const Call& call) {
   if (!call.at("voice")) return missing_parameter("voice");
   const std::string input = call.text("input");
   Answer answer;
+  answer.bill =
+      std::make_shared<Bill>(Bill{.endpoint = "audio_speeches", .units = characters_of(input)});
   std::string bytes = sound(call, input);
   if (call.text("stream_format") == "sse") {
     answer.content_type = "text/event-stream; charset=utf-8";
@@ -122,6 +128,8 @@ Answer transcription(const Call& call, const Audio& audio) {
       static_cast<double>(audio.file.size()) / static_cast<double>(kAudioBytesPerSecond);
   const bool counted = audio.usage && !call.behaviour.no_usage;
   Answer answer;
+  answer.bill = std::make_shared<Bill>(
+      Bill{.endpoint = "audio_transcriptions", .units = static_cast<std::int64_t>(seconds)});
   if (audio.stream) {
     answer.content_type = "text/event-stream; charset=utf-8";
     answer.script = [stream = TranscriptStream{text, heard}]() mutable { return stream.next(); };

@@ -22,12 +22,9 @@ std::optional<std::uint64_t> number_after(std::string_view word, std::string_vie
   return std::min(*number, most);
 }
 
-void apply_all(Behaviour& behaviour, std::string_view words, char separator) {
-  while (!words.empty()) {
-    const std::size_t end = std::min(words.find(separator), words.size());
-    behaviour.apply(trim_ows(words.substr(0, end)));
-    words.remove_prefix(std::min(end + 1, words.size()));
-  }
+bool is_bits(std::string_view text) {
+  return !text.empty() && text.size() <= kAfterlifeMax &&
+         text.find_first_not_of("01") == std::string_view::npos;
 }
 
 struct Switch {
@@ -46,9 +43,20 @@ constexpr Switch kSwitches[] = {
     {"echo", &Behaviour::echo},
     {"tools", &Behaviour::tool_calls},
     {"not-json", &Behaviour::not_json},
+    {"drop-after", &Behaviour::die_before_head},
+    {"drop-before", &Behaviour::drop_before},
+    {"after-effect", &Behaviour::after_effect},
 };
 
 }  // namespace
+
+void Behaviour::apply_all(std::string_view words, char separator) {
+  while (!words.empty()) {
+    const std::size_t end = std::min(words.find(separator), words.size());
+    apply(trim_ows(words.substr(0, end)));
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+}
 
 void Behaviour::apply(std::string_view word) {
   constexpr std::uint64_t kWait = kWaitMsMax;
@@ -76,6 +84,10 @@ void Behaviour::apply(std::string_view word) {
     die_after = *pieces;
   } else if (const auto seconds = number_after(word, "retry-after-", 3'600)) {
     retry_after_s = static_cast<std::int64_t>(*seconds);
+  } else if (const auto calls = number_after(word, "alive-", kAfterlifeMax)) {
+    afterlife = std::string(*calls, '1');
+  } else if (word.starts_with("flap-") && is_bits(word.substr(5))) {
+    afterlife = word.substr(5);
   } else if (word.starts_with("error-") && word != "error-midstream") {
     error = word.substr(6);
   }
@@ -83,8 +95,8 @@ void Behaviour::apply(std::string_view word) {
 
 Behaviour behaviour_of(std::string_view model, const net::ServerRequest& request) {
   Behaviour behaviour;
-  if (model.starts_with("sim-")) apply_all(behaviour, model.substr(4), '+');
-  if (const std::string* words = request.find("x-sim-behave")) apply_all(behaviour, *words, ',');
+  if (model.starts_with("sim-")) behaviour.apply_all(model.substr(4), '+');
+  if (const std::string* words = request.find("x-sim-behave")) behaviour.apply_all(*words, ',');
   return behaviour;
 }
 

@@ -32,12 +32,18 @@ struct Behaviour {
   bool echo = false;                       // the answer is the last text of the request
   bool tool_calls = false;                 // the answer calls a function
   bool not_json = false;                   // 200 with HTML, as a broken proxy gives
+  bool drop_before = false;                // break the connection before anything happened
+  bool after_effect = false;               // `error` comes after the call took effect
+  // Of a deletion: for each later call with the key, '1' if it is answered, '0' if it gets a 401.
+  std::optional<std::string> afterlife = {};
 
   void apply(std::string_view word);
+  void apply_all(std::string_view words, char separator);
 };
 
 inline constexpr std::uint64_t kBigBytesMax = 1u << 30;
 inline constexpr std::size_t kTokensMax = 1'000'000;
+inline constexpr std::size_t kAfterlifeMax = 10'000;
 inline constexpr std::int64_t kWaitMsMax = 600'000;
 
 // From the model's name and the header.

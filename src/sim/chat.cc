@@ -108,8 +108,9 @@ std::string whole_answer(const Said& said) {
 
 class ChatStream {
  public:
-  ChatStream(Said said, const Call& call)
+  ChatStream(Said said, const Call& call, std::shared_ptr<Bill> bill)
       : said_(std::move(said)),
+        bill_(std::move(bill)),
         tokens_(said_.tools ? std::size(kToolArguments) : said_.text.count()),
         with_done_(!call.behaviour.no_done) {
     if (const auto options = call.at("stream_options")) {
@@ -123,13 +124,22 @@ class ChatStream {
   std::string next() {
     const std::size_t at = next_++;
     const std::size_t chunks = (tokens_ + 2) * said_.choices;
-    if (at < chunks) return chunk(at / said_.choices, at % said_.choices);
+    if (at < chunks) {
+      const bool all = at + said_.choices >= chunks;  // the chunks that end a choice
+      bill_->output = all ? said_.usage.completion : generated(at);
+      return chunk(at / said_.choices, at % said_.choices);
+    }
     std::size_t left = at - chunks;
     if (include_usage_ && said_.usage_counted && left-- == 0) return usage_chunk();
     return with_done_ && left == 0 ? "data: [DONE]\n\n" : "";
   }
 
  private:
+  // Tokens up to and with that chunk: the first ones of each choice hold none.
+  std::int64_t generated(std::size_t at) const {
+    return at < said_.choices ? 0 : static_cast<std::int64_t>(at + 1 - said_.choices);
+  }
+
   void write_head(JsonWriter& json) const {
     json.begin_object().field("id", said_.id).field("object", "chat.completion.chunk");
     json.field("created", said_.created).field("model", said_.model);
@@ -192,6 +202,7 @@ class ChatStream {
   }
 
   Said said_;
+  std::shared_ptr<Bill> bill_;
   std::size_t tokens_;
   std::size_t next_ = 0;
   bool with_done_;
@@ -213,7 +224,10 @@ Answer chat(const Call& call) {
   }
   Answer answer;
   Said said(call);
+  auto bill = std::make_shared<Bill>(Bill{.endpoint = "completions", .input = said.usage.prompt});
+  answer.bill = bill;
   if (!call.flag("stream", false)) {
+    bill->output = said.usage.completion;
     answer.body = whole_answer(said);
     return answer;
   }
@@ -222,7 +236,9 @@ Answer chat(const Call& call) {
       sse(error_json({.status = 500,
                       .type = "server_error",
                       .message = "The server had an error while processing your request."}));
-  answer.script = [stream = ChatStream(std::move(said), call)]() mutable { return stream.next(); };
+  answer.script = [stream = ChatStream(std::move(said), call, std::move(bill))]() mutable {
+    return stream.next();
+  };
   return answer;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The older completions: one text, streamed as chat is.
 #include <algorithm>
+#include <memory>
 
 #include "sim/families.h"
 #include "sim/text.h"
@@ -16,6 +17,7 @@ struct CompletionStream {
   std::int64_t created;
   std::int64_t prompt_tokens;
   bool include_usage, usage_counted, with_done;
+  std::shared_ptr<Bill> bill;
   std::size_t at = 0;
 
   void write_usage(JsonWriter& json) const {
@@ -57,6 +59,7 @@ struct CompletionStream {
     const std::size_t place = at++;
     if (place < text.count()) {
       const std::string token = text.token(place);
+      bill->output = static_cast<std::int64_t>(place + 1);
       return sse(piece(&token, place + 1 == text.count() ? reason() : "", false));
     }
     std::size_t left = place - text.count();
@@ -80,10 +83,14 @@ Answer completions(const Call& call) {
                           .prompt_tokens = std::max<std::int64_t>(1, tokens_of(*prompt)),
                           .include_usage = streamed && asked && asked->boolean().value_or(false),
                           .usage_counted = !call.behaviour.no_usage,
-                          .with_done = !call.behaviour.no_done};
+                          .with_done = !call.behaviour.no_done,
+                          .bill = std::make_shared<Bill>()};
+  *stream.bill = {.endpoint = "completions", .input = stream.prompt_tokens};
   Answer answer;
+  answer.bill = stream.bill;
   if (!streamed) {
     const std::string whole = stream.text.whole();
+    stream.bill->output = static_cast<std::int64_t>(stream.text.count());
     answer.body = stream.piece(&whole, stream.reason(), stream.usage_counted);
     return answer;
   }

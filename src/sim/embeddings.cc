@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bit>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "base/text.h"
@@ -88,6 +89,7 @@ Answer embeddings(const Call& call) {
     }
     json.end_object();
   }
+  answer.bill = std::make_shared<Bill>(Bill{.endpoint = "embeddings", .input = tokens});
   json.end_array().field("model", call.model);
   if (!call.behaviour.no_usage) {
     json.key("usage").begin_object();

@@ -76,6 +76,7 @@ Answer images(const Call& call) {
                   .prompt_tokens = std::max<std::int64_t>(1, tokens_of(call.text("prompt"))),
                   .counted = !call.behaviour.no_usage && !call.model.starts_with("dall-e")};
   Answer answer;
+  answer.bill = std::make_shared<Bill>(Bill{.endpoint = "images", .units = picture.count});
   if (!call.flag("stream", false)) {
     answer.body = picture.whole();
     return answer;

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "sim/families.h"
+#include "sim/text.h"
 
 namespace sallyport::sim {
 namespace {
@@ -45,6 +46,7 @@ Answer moderations(const Call& call) {
   const auto input = call.at("input");
   if (!input) return missing_parameter("input");
   Answer answer;
+  answer.bill = std::make_shared<Bill>(Bill{.endpoint = "moderations", .input = tokens_of(*input)});
   JsonWriter json(answer.body);
   json.begin_object().field("id", call.id("modr-"));
   json.field("model", call.model.empty() ? "omni-moderation-latest" : call.model);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "sim/control.h"
 #include "sim/families.h"
 #include "sim/paced_body.h"
 #include "sim/text.h"
@@ -70,6 +71,31 @@ Answer html_page() {
   return answer;
 }
 
+Answer no_key() {
+  return error_answer({.status = 401,
+                       .type = "invalid_request_error",
+                       .message =
+                           "You didn't provide an API key. You need to provide your API key in an "
+                           "Authorization header using Bearer auth (i.e. Authorization: Bearer "
+                           "YOUR_KEY)."});
+}
+
+Answer wrong_key(std::string_view key) {
+  return error_answer({.status = 401,
+                       .type = "invalid_request_error",
+                       .message = "Incorrect API key provided: " + quoted_key(key) +
+                                  ". You can find your API key at "
+                                  "https://platform.openai.com/account/api-keys.",
+                       .code = "invalid_api_key"});
+}
+
+Answer not_json() {
+  return error_answer({.status = 400,
+                       .type = "invalid_request_error",
+                       .message = "We could not parse the JSON body of your request. The OpenAI "
+                                  "API expects a JSON payload, but what was sent was not valid."});
+}
+
 }  // namespace
 
 Provider::Provider(net::Loop& loop, const Clock& clock, SimOptions options)
@@ -77,35 +103,39 @@ Provider::Provider(net::Loop& loop, const Clock& clock, SimOptions options)
       clock_(clock),
       options_(std::move(options)),
       log_(options_.logged_max),
-      files_(options_) {}
+      files_(options_),
+      path_faults_(options_.path_faults),
+      admin_(options_, now_s()) {}
 
-std::optional<Answer> Provider::refuse_credential(const net::ServerRequest& request) const {
-  if (options_.key.empty()) return std::nullopt;
-  const auto key = shown_key(request);
-  if (!key) {
-    return error_answer(
-        {.status = 401,
-         .type = "invalid_request_error",
-         .message = "You didn't provide an API key. You need to provide your API key in an "
-                    "Authorization header using Bearer auth (i.e. Authorization: Bearer "
-                    "YOUR_KEY)."});
-  }
-  if (*key == options_.key) return std::nullopt;
-  return error_answer({.status = 401,
-                       .type = "invalid_request_error",
-                       .message = "Incorrect API key provided: " + quoted_key(*key) +
-                                  ". You can find your API key at "
-                                  "https://platform.openai.com/account/api-keys.",
-                       .code = "invalid_api_key"});
+std::int64_t Provider::now_s() const {
+  return std::chrono::duration_cast<std::chrono::seconds>(clock_.now().time_since_epoch()).count();
 }
 
-// GET and DELETE /sim/requests: for tests, not of the API.
+std::optional<Answer> Provider::refuse_credential(Call& call) {
+  const auto key = shown_key(call.request);
+  const bool open = options_.key.empty() && !options_.strict_keys;
+  if (!key && !open) return no_key();
+  call.caller = admin_.directory().use(key.value_or(""), call.created);
+  if (call.caller) return std::nullopt;
+  return wrong_key(*key);
+}
+
+// A data key never opens the Admin API, nor an admin key the data API.
+std::optional<Answer> Provider::refuse_admin(const Call& call, const AdminKey*& caller) {
+  const auto key = shown_key(call.request);
+  if (!key) return no_key();
+  caller = admin_.directory().use_admin(*key, call.created);
+  if (caller != nullptr) return std::nullopt;
+  return wrong_key(*key);
+}
+
 Answer Provider::own_page(const net::ServerRequest& request) {
-  if (!options_.request_log || request.path != "/sim/requests") return invalid_url(request);
-  if (request.method == "DELETE") log_.clear();
-  Answer answer;
-  answer.body = log_.json();
-  return answer;
+  if (!options_.request_log) return invalid_url(request);
+  Call call{.request = request};
+  call.created = now_s();
+  if (Result<JsonValue> parsed = JsonValue::parse(request.body)) call.body = std::move(*parsed);
+  call.model = call.text("model");
+  return Control(log_, path_faults_, admin_).answer(call);
 }
 
 // Each configured fault strikes its share of the calls; which ones follows from seed and number.
@@ -191,20 +221,39 @@ Answer Provider::answer(Call& call, const std::string& body_digest) {
                               "?" + request.query + " " + body_digest));
   call.behaviour = behaviour_of(call.model, request);
   add_faults(call.behaviour, call.digest);
+  path_faults_.strike(request, call.behaviour);
   call.behaviour.latency_ms += options_.latency_ms;
   call.behaviour.piece_delay_ms += options_.token_delay_ms;
 
-  if (auto refusal = refuse_credential(request)) return std::move(*refusal);
-  if (malformed) {
-    return error_answer({.status = 400,
-                         .type = "invalid_request_error",
-                         .message =
-                             "We could not parse the JSON body of your request. The OpenAI "
-                             "API expects a JSON payload, but what was sent was not valid."});
+  if (call.behaviour.drop_before) {
+    call.behaviour.die_before_head = true;
+    return html_page();  // nobody sees it
   }
-  if (!call.behaviour.error.empty()) return error_named(call.behaviour.error, call.behaviour);
-  if (call.behaviour.not_json) return html_page();
-  return route(call, form);
+  const bool exchange = request.path == AdminApi::kTokenPath;
+  const AdminKey* admin = nullptr;
+  std::optional<Answer> refusal;
+  if (AdminApi::owns(request.path)) {
+    refusal = refuse_admin(call, admin);
+  } else if (!exchange) {
+    refusal = refuse_credential(call);
+  }
+  if (refusal) return std::move(*refusal);
+  if (malformed && !exchange) return not_json();
+
+  const Behaviour& asked = call.behaviour;
+  Answer error;
+  if (!asked.error.empty()) {
+    error = error_named(asked.error, asked);
+    if (exchange) error.body = oauth_error(500, "temporarily_unavailable", "Simulated.").body;
+    if (!asked.after_effect) return error;
+  }
+  if (asked.not_json) return html_page();
+  Answer found = admin != nullptr ? admin_.answer(call, *admin)
+                 : exchange       ? admin_.exchange(call)
+                                  : route(call, form);
+  if (asked.error.empty() || found.status >= 400) return found;
+  error.bill = std::move(found.bill);
+  return error;
 }
 
 net::ServerResponse Provider::respond(Answer answer, const Call& call,
@@ -268,8 +317,7 @@ Task<net::ServerResponse> Provider::handle(net::ServerRequest request) {
   const std::string body_digest = to_hex(sha256(request.body));
   const std::shared_ptr<LoggedRequest> logged = log_.add(request, body_digest);
   Call call{.request = request};
-  call.created =
-      std::chrono::duration_cast<std::chrono::seconds>(clock_.now().time_since_epoch()).count();
+  call.created = now_s();
   Answer found = answer(call, body_digest);
   logged->model = call.model;
   logged->status = found.status;
@@ -280,6 +328,9 @@ Task<net::ServerResponse> Provider::handle(net::ServerRequest request) {
       response.close = true;
       co_return response;
     }
+  }
+  if (found.bill && call.caller) {
+    admin_.usage().charge(call.created, *call.caller, call.model, found.bill);
   }
   response = respond(std::move(found), call, logged);
   co_return response;

@@ -2,6 +2,7 @@
 // The responses API. A stream repeats its text: the deltas come again whole in the three .done
 // events and in response.completed, and every event has the next sequence_number.
 #include <algorithm>
+#include <memory>
 
 #include "sim/families.h"
 #include "sim/text.h"
@@ -95,8 +96,8 @@ struct Reply {
 
 class ResponseStream {
  public:
-  ResponseStream(Reply reply, bool obfuscated)
-      : reply_(std::move(reply)), obfuscated_(obfuscated) {}
+  ResponseStream(Reply reply, bool obfuscated, std::shared_ptr<Bill> bill)
+      : reply_(std::move(reply)), obfuscated_(obfuscated), bill_(std::move(bill)) {}
 
   std::string next() {
     const std::size_t deltas = reply_.tools ? 1 : reply_.text.count();
@@ -106,7 +107,11 @@ class ResponseStream {
     if (at == 1) return whole("response.in_progress", nullptr);
     if (at == 2) return item("response.output_item.added", "in_progress", nullptr);
     if (at == 3 && !reply_.tools) return part("response.content_part.added", "");
-    if (at < before + deltas) return delta(at - before);
+    if (at < before + deltas) {
+      bill_->output =
+          reply_.tools ? reply_.output_tokens() : static_cast<std::int64_t>(at - before + 1);
+      return delta(at - before);
+    }
     if (at == before + deltas) return text_done();
     std::size_t left = at - before - deltas;
     if (reply_.tools) ++left;  // no content part
@@ -184,6 +189,7 @@ class ResponseStream {
 
   Reply reply_;
   bool obfuscated_;
+  std::shared_ptr<Bill> bill_;
   std::size_t sequence_ = 0;
 };
 
@@ -192,7 +198,10 @@ class ResponseStream {
 Answer responses(const Call& call) {
   Answer answer;
   Reply reply(call);
+  auto bill = std::make_shared<Bill>(Bill{.endpoint = "completions", .input = reply.input_tokens});
+  answer.bill = bill;
   if (!call.flag("stream", false)) {
+    bill->output = reply.output_tokens();
     JsonWriter json(answer.body);
     const std::string said = reply.said();
     reply.write(json, &said);
@@ -205,9 +214,8 @@ Answer responses(const Call& call) {
   answer.error_event = sse(
       R"({"type":"error","sequence_number":5,"code":"server_error","message":"The server had an error.","param":null})",
       "error");
-  answer.script = [stream = ResponseStream(std::move(reply), obfuscated)]() mutable {
-    return stream.next();
-  };
+  answer.script = [stream = ResponseStream(std::move(reply), obfuscated,
+                                           std::move(bill))]() mutable { return stream.next(); };
   return answer;
 }
 

@@ -54,6 +54,7 @@ SimServer::SimServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 SimServer::~SimServer() = default;
 
 net::Endpoint SimServer::address() const { return parts_->address; }
+Provider& SimServer::provider() { return parts_->provider; }
 
 int run_sim(SimOptions options, std::ostream& out, std::ostream& err) {
   sigset_t stop;

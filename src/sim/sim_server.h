@@ -14,6 +14,8 @@
 
 namespace sallyport::sim {
 
+class Provider;
+
 class SimServer {
  public:
   // Listens at options.listen and serves while `loop` runs. `loop` outlives the server; drop
@@ -22,6 +24,7 @@ class SimServer {
   ~SimServer();
 
   net::Endpoint address() const;  // with the port that was picked
+  Provider& provider();           // on the loop's thread only
 
  private:
   struct Parts;
