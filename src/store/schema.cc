@@ -72,7 +72,102 @@ CREATE TABLE settings (
 ) WITHOUT ROWID;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kKeys}, {2, kSettings}};
+// Layers above the keys. Their laws are those of keys: revoked is final, issued_before only moves
+// forward, rows stay; one count of versions for both. `restrictions` is JSON as in
+// event/restrictions.h; an empty text is a key from before there were any, whose endpoints and
+// models stand in their own columns. A MAC may change only together with its pepper. When a key was
+// last used stands apart, since it is no change of the key.
+constexpr char kLayers[] = R"sql(
+CREATE TABLE layers (
+  path TEXT PRIMARY KEY CHECK (length(path) BETWEEN 1 AND 194),
+  version INTEGER NOT NULL DEFAULT 0,
+  revoked INTEGER NOT NULL DEFAULT 0 CHECK (revoked IN (0, 1)),
+  owner TEXT NOT NULL DEFAULT '',
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  expires_at INTEGER,
+  issued_before INTEGER,
+  revoked_at INTEGER,
+  revoked_by TEXT,
+  revoked_why TEXT,
+  restrictions TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX layers_version ON layers (version);
+CREATE TRIGGER layers_inserted AFTER INSERT ON layers BEGIN
+  UPDATE key_version SET value = value + 1;
+  UPDATE layers SET version = (SELECT value FROM key_version) WHERE path = new.path;
+END;
+CREATE TRIGGER layers_updated AFTER UPDATE ON layers WHEN new.version = old.version BEGIN
+  UPDATE key_version SET value = value + 1;
+  UPDATE layers SET version = (SELECT value FROM key_version) WHERE path = new.path;
+END;
+CREATE TRIGGER layers_final BEFORE UPDATE ON layers WHEN old.revoked = 1 AND new.revoked <> 1 BEGIN
+  SELECT RAISE(ABORT, 'a revoked layer stays revoked');
+END;
+CREATE TRIGGER layers_fixed BEFORE UPDATE ON layers
+WHEN new.path <> old.path OR new.version < old.version BEGIN
+  SELECT RAISE(ABORT, 'the path of a layer does not change and its version only grows');
+END;
+CREATE TRIGGER layers_forward BEFORE UPDATE ON layers
+WHEN old.issued_before IS NOT NULL
+  AND (new.issued_before IS NULL OR new.issued_before < old.issued_before) BEGIN
+  SELECT RAISE(ABORT, 'issued_before only moves forward');
+END;
+CREATE TRIGGER layers_kept BEFORE DELETE ON layers BEGIN
+  SELECT RAISE(ABORT, 'layers are revoked, not deleted');
+END;
+
+ALTER TABLE keys ADD COLUMN layer TEXT NOT NULL DEFAULT '';
+ALTER TABLE keys ADD COLUMN restrictions TEXT NOT NULL DEFAULT '';
+DROP TRIGGER keys_fixed;
+CREATE TRIGGER keys_fixed BEFORE UPDATE ON keys
+WHEN new.kid <> old.kid OR new.version < old.version OR new.layer <> old.layer
+  OR (new.mac <> old.mac AND new.pepper_id = old.pepper_id) BEGIN
+  SELECT RAISE(ABORT, 'kid, layer and mac of a key do not change and its version only grows');
+END;
+CREATE TABLE key_use (
+  kid TEXT PRIMARY KEY,
+  last_used_at INTEGER NOT NULL
+) WITHOUT ROWID;
+)sql";
+
+// The ledger's checkpoint (meter/ledger_store.h). The journal is its truth, so these tables may be
+// emptied: the next start then reads the whole journal. `span` is the window: 0 minute, 1 hour, 2
+// day, 3 month, 4 total; `alerted` has one byte a unit.
+constexpr char kLedger[] = R"sql(
+CREATE TABLE ledger_checkpoint (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  seq INTEGER NOT NULL,
+  latest_ms INTEGER NOT NULL
+);
+CREATE TABLE ledger_accounts (
+  account TEXT PRIMARY KEY,
+  expires_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE ledger_sums (
+  account TEXT NOT NULL,
+  span INTEGER NOT NULL CHECK (span BETWEEN 0 AND 4),
+  start_ms INTEGER NOT NULL,
+  nano_usd INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  alerted INTEGER NOT NULL,
+  PRIMARY KEY (account, span)
+) WITHOUT ROWID;
+CREATE TABLE ledger_open (
+  request_id TEXT PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  nano_usd INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  accounts TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE ledger_closed (
+  request_id TEXT PRIMARY KEY
+) WITHOUT ROWID;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kKeys}, {2, kSettings}, {3, kLayers}, {4, kLedger}};
 
 }  // namespace
 
