@@ -35,6 +35,8 @@ std::optional<UtcTime> Reader::first_time(std::size_t index) const {
 
 // Time never goes back in the log, so the first times of a segment and of the next one enclose it.
 bool Reader::outside(std::size_t index, const Period& period) const {
+  const auto next = segments_[index].next_seq;
+  if (next && *next <= period.from_seq) return true;
   if (period.until) {
     const auto first = first_time(index);
     if (first && *first >= *period.until) return true;

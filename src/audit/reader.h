@@ -24,6 +24,7 @@ enum class Order { kOldestFirst, kNewestFirst };
 struct Period {
   std::optional<UtcTime> since;  // included
   std::optional<UtcTime> until;  // excluded
+  std::uint64_t from_seq = 0;    // included
 };
 
 struct Record {

@@ -73,7 +73,8 @@ Result<void> save_account(Sqlite& database, const meter::AccountState& account) 
       "INSERT INTO ledger_accounts VALUES (?1, ?2) ON CONFLICT (account) DO UPDATE SET "
       "expires_ms = excluded.expires_ms");
   if (!name) return std::unexpected(name.error());
-  Result<void> done = (*name)->bind(1, account.account).bind(2, account.expires_ms).run();
+  Result<void> done =
+      (*name)->bind(1, std::string_view(account.account)).bind(2, account.expires_ms).run();
   for (std::size_t window = 0; done && window < meter::kWindows; ++window) {
     const meter::WindowSums& sums = account.windows[window];
     const auto statement =
@@ -84,7 +85,7 @@ Result<void> save_account(Sqlite& database, const meter::AccountState& account) 
       alerted |= static_cast<std::int64_t>(sums.alerted[unit]) << (8 * unit);
     }
     done = (*statement)
-               ->bind(1, account.account)
+               ->bind(1, std::string_view(account.account))
                .bind(2, static_cast<std::int64_t>(window))
                .bind(3, sums.start_ms)
                .bind(4, sums.settled[0])
@@ -101,7 +102,7 @@ Result<void> forget_account(Sqlite& database, const std::string& account) {
                           "DELETE FROM ledger_accounts WHERE account = ?1"}) {
     const auto statement = database.prepare(sql);
     if (!statement) return std::unexpected(statement.error());
-    const Result<void> done = (*statement)->bind(1, account).run();
+    const Result<void> done = (*statement)->bind(1, std::string_view(account)).run();
     if (!done) return done;
   }
   return {};
@@ -112,22 +113,23 @@ Result<void> save_calls(Sqlite& database, const meter::LedgerState& state) {
   if (done) done = database.run("DELETE FROM ledger_closed");
   for (std::size_t i = 0; done && i < state.open.size(); ++i) {
     const meter::OpenState& open = state.open[i];
+    const std::string accounts = joined(open.accounts);
     const auto statement =
         database.prepare("INSERT INTO ledger_open VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
     if (!statement) return std::unexpected(statement.error());
     done = (*statement)
-               ->bind(1, open.request_id)
+               ->bind(1, std::string_view(open.request_id))
                .bind(2, open.at_ms)
                .bind(3, open.held.nano_usd)
                .bind(4, open.held.tokens)
                .bind(5, open.held.requests)
-               .bind(6, joined(open.accounts))
+               .bind(6, std::string_view(accounts))
                .run();
   }
   for (std::size_t i = 0; done && i < state.closed.size(); ++i) {
     const auto statement = database.prepare("INSERT OR IGNORE INTO ledger_closed VALUES (?1)");
     if (!statement) return std::unexpected(statement.error());
-    done = (*statement)->bind(1, state.closed[i]).run();
+    done = (*statement)->bind(1, std::string_view(state.closed[i])).run();
   }
   return done;
 }
