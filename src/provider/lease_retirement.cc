@@ -36,6 +36,7 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
     for (;;) {
       Task<Result<std::string>> looking = self->find_account(row.name);
       const Result<std::string> found = co_await looking;
+      if (self->stopped_) co_return;
       if (found) row.account_id = *found;
       if (found && (!found->empty() || loop.now_ms() >= settled_ms)) break;
       co_await loop.sleep_for(self->times_.retry_ms);
@@ -45,11 +46,13 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
     self->tell("lease.absent", row, "", "the account was never made");
   } else {
     Task<bool> removing = self->remove_account(row);
-    (void)co_await removing;
+    const bool removed = co_await removing;
+    if (!removed) co_return;
     self->step(log, row, "delete", began_ms, nullptr);
     began_ms = loop.now_ms();
     Task<std::int64_t> verifying = self->verify(row, old);
     const std::int64_t death_ms = co_await verifying;
+    if (self->stopped_) co_return;
     if (old && log) log->time_to_death_ms = death_ms;
     if (log) log->steps.push_back({"verify", true, "", loop.now_ms() - began_ms});
     // Without the secret only the list was asked: how long the key lived on is not known.
@@ -59,7 +62,7 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
   for (;;) {
     Task<Result<void>> forgetting = self->forget(row.name);
     const Result<void> forgotten = co_await forgetting;
-    if (forgotten) break;
+    if (forgotten || self->stopped_) break;
     co_await loop.sleep_for(self->times_.retry_max_ms);
   }
   if (log) log->state = Rotation::State::kDone;
@@ -93,6 +96,7 @@ Task<bool> LeasedCredential::remove_account(LeaseRow row) {
     Task<Result<void>> asking = client_->delete_service_account(row.project, row.account_id);
     const Result<void> deleted = co_await asking;
     const std::int64_t waited_ms = parts_.loop.now_ms() - began_ms;
+    if (stopped_) co_return false;
     if (deleted) co_return true;
     log::warn("lease.delete_failed",
               {{"upstream", upstream_}, {"lease", row.name}, {"reason", deleted.error().what}});
@@ -129,6 +133,7 @@ Task<std::int64_t> LeasedCredential::verify(LeaseRow row, std::shared_ptr<const 
     Task<Result<bool>> asking = dead(row, old);
     const Result<bool> gone = co_await asking;
     const std::int64_t waited_ms = parts_.loop.now_ms() - began_ms;
+    if (stopped_) co_return 0;
     if (gone && *gone && first_ms) co_return *first_ms;
     if (gone) first_ms = *gone ? std::optional(waited_ms) : std::nullopt;
     if (!first_ms && waited_ms >= times_.incident_after_ms && !std::exchange(told, true)) {

@@ -10,6 +10,12 @@
 #include "provider/record.h"
 
 namespace sallyport::provider {
+namespace {
+
+// Whatever was begun has its row, and the next start ends it.
+constexpr const char* kStopped = "the gateway stops";
+
+}  // namespace
 
 std::string_view name(Rotation::State state) {
   switch (state) {
@@ -187,6 +193,7 @@ Task<bool> LeasedCredential::rotate(std::string trigger) {
   Result<Minted> minted = co_await minting;
   if (!minted) {
     log->state = Rotation::State::kFailed;
+    if (stopped_) co_return false;
     log::error("lease.renewal_failed", {{"upstream", upstream_},
                                         {"trigger", trigger},
                                         {"reason", minted.error().what},
@@ -229,6 +236,7 @@ Task<Result<LeasedCredential::Minted>> LeasedCredential::mint(Log log) {
   }
   Task<Result<MintedKey>> creating = client_->create_service_account(config_.project, row->name);
   Result<MintedKey> made = co_await creating;
+  if (stopped_) co_return fail(Code::kUnavailable, kStopped);
   if (!made) {
     step(log, *row, "create", began_ms, &made.error());
     const bool nothing = AdminClient::without_effect(made.error());
@@ -251,6 +259,7 @@ Task<Result<LeasedCredential::Minted>> LeasedCredential::mint(Log log) {
   began_ms = parts_.loop.now_ms();
   Task<Result<void>> testing = test(made->value);
   const Result<void> works = co_await testing;
+  if (stopped_) co_return fail(Code::kUnavailable, kStopped);
   step(log, *row, "test", began_ms, works ? nullptr : &works.error());
   if (!works) {
     Task<void> giving_up = give_up(*row, works.error().what, true);
@@ -274,7 +283,7 @@ Task<Result<void>> LeasedCredential::test(std::shared_ptr<const Secret> key) {
     Task<Result<bool>> asking = probe_key(parts_.loop, parts_.resolver, probe_, key);
     const Result<bool> works = co_await asking;
     if (works && *works) co_return Result<void>();
-    if (parts_.loop.now_ms() >= until) {
+    if (stopped_ || parts_.loop.now_ms() >= until) {
       if (!works) co_return std::unexpected(works.error());
       co_return fail(Code::kUnavailable, "the provider does not accept the new key");
     }

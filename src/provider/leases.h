@@ -67,6 +67,7 @@ class LeasedCredential final : public CredentialSource,
   void refused(std::string_view provider_key_id) override;
 
   void start();  // spawns the task that keeps a lease; it ends with the loop or after stop()
+  // Nothing new is begun; a deletion under way is ended by the next start, which finds its row.
   void stop() { stopped_ = true; }
 
   Result<void> request(std::string actor, std::optional<std::int64_t> drain_ms) override;

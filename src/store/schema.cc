@@ -167,7 +167,28 @@ CREATE TABLE ledger_closed (
 ) WITHOUT ROWID;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kKeys}, {2, kSettings}, {3, kLayers}, {4, kLedger}};
+// The provider's service accounts that are ours (provider/lease_store.h). A generation is never used
+// twice, so its counter stays when rows go.
+constexpr char kLeases[] = R"sql(
+CREATE TABLE leases (
+  name TEXT PRIMARY KEY,
+  upstream TEXT NOT NULL,
+  project TEXT NOT NULL,
+  generation INTEGER NOT NULL CHECK (generation >= 0),
+  state TEXT NOT NULL CHECK (state IN ('creating', 'active', 'retiring')),
+  account_id TEXT NOT NULL DEFAULT '',
+  key_id TEXT NOT NULL DEFAULT '',
+  since INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE lease_generation (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  value INTEGER NOT NULL
+);
+INSERT INTO lease_generation VALUES (1, 0);
+)sql";
+
+constexpr Migration kMigrations[] = {
+    {1, kKeys}, {2, kSettings}, {3, kLayers}, {4, kLedger}, {5, kLeases}};
 
 }  // namespace
 
