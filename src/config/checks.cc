@@ -82,12 +82,43 @@ class Checks {
     if (!loopback(admin.address) && !admin.tls_cert_file) {
       refuse("admin.listener.address", "is not loopback and therefore needs admin.listener.tls");
     }
+    login(admin);
+    for (const std::string& product : admin.compatible_with) {
+      if (product != "litellm") refuse("admin.compatible_with", "knows only litellm");
+    }
   }
 
  private:
   static bool loopback(const std::string& address) {
     const auto parsed = parse_host_port(address);
     return parsed && parsed->address.is_loopback();
+  }
+
+  void login(const admin::Config& admin) {
+    const auto& oidc = admin.oidc;
+    if (oidc.issuer.empty()) {
+      if (!oidc.client_id.empty() || !oidc.redirect_url.empty()) {
+        refuse("admin.login.oidc.issuer", "missing");
+      }
+      return;
+    }
+    if (oidc.client_id.empty()) refuse("admin.login.oidc.client_id", "missing");
+    for (const auto& [field, text] :
+         {std::pair{"admin.login.oidc.issuer", oidc.issuer},
+          std::pair{"admin.login.oidc.redirect_url", oidc.redirect_url}}) {
+      const auto url = parse_url(text);
+      if (!url) {
+        refuse(field, "missing");
+      } else if (!url->tls && !is_loopback_host(url->host)) {
+        refuse(field, "must be https");
+      }
+    }
+    if (!oidc.redirect_url.ends_with("/admin/callback")) {
+      refuse("admin.login.oidc.redirect_url", "must end in /admin/callback");
+    }
+    if (admin.viewers.empty() && admin.operators.empty() && admin.admins.empty()) {
+      refuse("admin.login.roles", "missing; name who gets which role, or nobody gets in");
+    }
   }
 
   void both(const std::string& field, bool certificate, bool key) {
