@@ -26,9 +26,9 @@ Result<void> write(Sqlite& database, const LeaseRow& row) {
       "since = excluded.since");
   if (!statement) return std::unexpected(statement.error());
   return (*statement)
-      ->bind(1, row.name)
-      .bind(2, row.upstream)
-      .bind(3, row.project)
+      ->bind(1, std::string_view(row.name))
+      .bind(2, std::string_view(row.upstream))
+      .bind(3, std::string_view(row.project))
       .bind(4, static_cast<std::int64_t>(row.generation))
       .bind(5, provider::name(row.state))
       .bind(6, std::string_view(row.account_id))
