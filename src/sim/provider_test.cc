@@ -12,81 +12,13 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "sim/sim_for_test.h"
 #include "sim/sim_server.h"
 
 namespace sallyport::sim {
 namespace {
 
-struct Got {
-  int status = 0;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
-  std::vector<std::string> pieces;
-  bool broke = false;
-  bool done = false;
-  bool waited_for = false;  // the loop runs until this call is done
-
-  std::string header(std::string_view name) const {
-    for (const auto& [key, value] : headers) {
-      if (key == name) return value;
-    }
-    return "";
-  }
-};
-
-Task<void> call(net::Loop& loop, Provider& provider, net::ServerRequest request, Got& got) {
-  net::ServerResponse response = co_await provider.handle(std::move(request));
-  got.status = response.status;
-  got.headers = std::move(response.headers);
-  got.body = std::move(response.body);
-  bool more = response.stream != nullptr;
-  while (more) {
-    const Result<std::string_view> piece = co_await response.stream->pull();
-    got.broke = !piece;
-    more = piece && !piece->empty();
-    if (!more) break;
-    got.pieces.emplace_back(*piece);
-    got.body += *piece;
-  }
-  got.done = true;
-  if (got.waited_for) loop.stop();
-}
-
-class Sim {
- public:
-  explicit Sim(SimOptions options = {})
-      : clock_(UtcTime(std::chrono::seconds(1'760'000'000))),
-        provider_(loop_, clock_, std::move(options)) {}
-
-  Got ask(std::string_view method, std::string_view path, std::string_view body,
-          std::vector<std::pair<std::string, std::string>> headers = {}) {
-    net::ServerRequest request;
-    request.method = method;
-    request.path = path;
-    request.body = body;
-    request.headers = std::move(headers);
-    const bool authorized = request.find("authorization") != nullptr;
-    if (!authorized) request.headers.emplace_back("authorization", "Bearer sk-sim");
-    Got got;
-    loop_.spawn(call(loop_, provider_, std::move(request), got));
-    got.waited_for = true;
-    if (!got.done) loop_.run();
-    return got;
-  }
-
-  Got chat(std::string_view model, bool stream = true) {
-    std::string body = R"({"model":")" + std::string(model) +
-                       R"(","messages":[{"role":"user","content":"Hello 世界"}],"stream":)";
-    return ask("POST", "/v1/chat/completions", body + (stream ? "true}" : "false}"));
-  }
-
-  std::string log() const { return provider_.log().json(); }
-
- private:
-  net::Loop loop_;
-  ManualClock clock_;
-  Provider provider_;
-};
+using Sim = SimForTest;
 
 std::string read(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
