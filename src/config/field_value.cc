@@ -33,6 +33,8 @@ std::string limit_text(const Field& field, std::int64_t number) {
       return write_size(number);
     case Type::kPercent:
       return std::to_string(number) + "%";
+    case Type::kUsd:
+      return usd_text({number});
     default:
       return std::to_string(number);
   }
@@ -109,6 +111,10 @@ Outcome set_number(const Field& field, Place place, std::int64_t number) {
 std::optional<std::int64_t> read_number(Type type, std::string_view text) {
   if (type == Type::kSize) return parse_size(text);
   if (type == Type::kPercent) return parse_percent(text);
+  if (type == Type::kUsd) {
+    const auto amount = parse_usd(text);
+    return amount ? std::optional(amount->nano) : std::nullopt;
+  }
   if (type == Type::kDuration) {
     const auto duration = parse_duration(text);
     if (!duration) return std::nullopt;
@@ -163,6 +169,7 @@ Outcome set_scalar(const Field& field, const Text& text, bool quoted, const Surr
     case Type::kInteger:
     case Type::kDuration:
     case Type::kSize:
+    case Type::kUsd:
     case Type::kPercent: {
       const auto number = read_number(field.type, text.text);
       if (!number) return refuse();
@@ -269,6 +276,8 @@ std::string describe(const Field& field) {
       return "a size with its unit (KiB MiB GiB), " + range_text(field);
     case Type::kPercent:
       return "a percentage, " + range_text(field);
+    case Type::kUsd:
+      return "an amount in US dollars, " + range_text(field);
     case Type::kAddress:
       return "an address and port such as 127.0.0.1:8080 or [::1]:8080";
     case Type::kUrl:

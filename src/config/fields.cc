@@ -166,6 +166,24 @@ std::vector<Field> rule_fields() {
        kLive,
        {"builtin"},
        "file:/etc/sallyport/prices.json"},
+      {"meter.price_unknown.input", kUsd, AT(config->meter.price_unknown_input.nano),
+       "US dollars for 1,000,000 tokens sent to a model that is not in the price table.", 0,
+       1'000'000 * kNanoUsdPerUsd},
+      {"meter.price_unknown.output", kUsd, AT(config->meter.price_unknown_output.nano),
+       "The same for tokens that such a model makes.", 0, 1'000'000 * kNanoUsdPerUsd},
+      {"meter.output_tokens_default_max", kInteger, AT(config->meter.output_tokens_default_max),
+       "Written as maximum into requests that name none while a hard budget applies; 0 writes "
+       "nothing and holds back the model's own maximum.",
+       0, 10'000'000},
+      {"meter.unmeterable",
+       kWord,
+       AT(config->meter.unmeterable),
+       "Calls whose cost cannot be bounded (batches, fine-tuning, background answers) while a hard "
+       "budget of money or tokens applies: refuse them with 403, or pass and overrun it.",
+       0,
+       0,
+       kLive,
+       {"refuse", "pass"}},
   };
 }
 
@@ -471,6 +489,7 @@ std::string show_value(const Field& field, const T& v) {
     const auto number = static_cast<std::int64_t>(v);
     if (field.type == Type::kDuration) return write_duration(number);
     if (field.type == Type::kSize) return write_size(number);
+    if (field.type == Type::kUsd) return usd_text({number});
     return std::to_string(number);
   } else if constexpr (std::is_same_v<Plain, std::string>) {
     return v;
@@ -531,8 +550,7 @@ std::span<const Unavailable> unavailable() {
       {"policy.retention", "retention at the provider is not enforced"},
       {"policy.upstream_store", "\"store\" is not forced to false"},
       {"policy.blocks", "sources are not blocked"},
-      {"meter.budget", "no budget is enforced"},
-      {"meter.output_tokens_default_max", "no budget is enforced"},
+      {"meter.budget", "budgets are set on layers and keys"},
       {"meter.reconcile", "usage is not compared with the provider's"},
       {"upstream[].retries.causes", "only what was not sent is retried"},
       {"upstream[].retries.respect_retry_after", "only what was not sent is retried"},

@@ -26,6 +26,7 @@ enum class Type {
   kDuration,  // 250ms 60s 10m 8h 14d
   kSize,      // bytes: 4096 64KiB 32MiB 1GiB
   kPercent,   // 0% to 100%
+  kUsd,       // dollars as decimal text, at most 9 decimals; kept in billionths
   kAddress,   // host:port, host a number; [::1]:8080
   kUrl,       // http:// or https://, no user, query or fragment
   kPath,      // /path or file:/path; or one of `words`, of which "none" stands for no path

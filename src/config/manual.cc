@@ -41,6 +41,8 @@ const char* pattern_of(Type type) {
       return "^[0-9]+(B|KiB|MiB|GiB)?$|^\\$\\{(env|cred):[^}]+\\}$";
     case Type::kPercent:
       return "^[0-9]{1,3}%$|^\\$\\{(env|cred):[^}]+\\}$";
+    case Type::kUsd:
+      return "^[0-9]+(\\.[0-9]{1,9})?$|^\\$\\{(env|cred):[^}]+\\}$";
     case Type::kSecret:
       return "^(\\$\\{(env|cred):[^}]+\\}|file:.+)$";
     default:
@@ -56,8 +58,8 @@ void write_leaf(JsonWriter& json, const Field& field) {
     json.field("type", "integer").field("minimum", field.min).field("maximum", field.max);
   } else if (is_list(field.type)) {
     json.field("type", "array").key("items").begin_object().field("type", "string").end_object();
-  } else if (field.type == Type::kSize) {
-    json.key("type").begin_array().value("string").value("integer").end_array();
+  } else if (field.type == Type::kSize || field.type == Type::kUsd) {
+    json.key("type").begin_array().value("string").value("number").end_array();
   } else {
     json.field("type", "string");
   }
