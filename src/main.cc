@@ -34,6 +34,7 @@ int serve(const cli::Invocation& call) {
   const SystemClock clock;
   net::Offload disk(1);  // what blocks on the disk on behalf of the house
   net::Offload scan(2);  // what would hold up a gate thread: checking megabytes
+  BodyMemory body_memory(config->http.body_memory_max);
   net::Resolver resolver;
   http::Counters gate_counters;
 
@@ -67,8 +68,8 @@ int serve(const cli::Invocation& call) {
       stages.push_back(
           cli::must(keys::Identify::make(of->keys, **ring, clock)));  // whose request is this?
       stages.push_back(std::make_unique<policy::Scope>());            // may they ask this endpoint?
-      stages.push_back(
-          std::make_unique<http::ReadBody>(way.config, scan));           // whole, valid, bounded
+      stages.push_back(std::make_unique<http::ReadBody>(way.config, scan,
+                                                        body_memory));   // whole, valid, bounded
       stages.push_back(std::make_unique<policy::Models>(of->policy));    // may they use this model?
       stages.push_back(std::make_unique<meter::Metering>(price_table));  // what will it cost?
       if (of->audit.enabled) stages.push_back(std::make_unique<RecordIntent>(recorder, clock));
@@ -110,6 +111,7 @@ int serve(const cli::Invocation& call) {
     if (!taken) return serving.keep("http", taken.error());
     const Result<void> lives = (*ring)->take(fresh->keys);
     if (!lives) return serving.keep("keys", lives.error());
+    body_memory.limit(fresh->http.body_memory_max);
     price_table.publish(*table);
     upstreams.publish(*next);
     current = next->get();

@@ -33,6 +33,13 @@ class Checks {
     }
   }
 
+  void bodies(const http::Config& http) {
+    if (http.body_bytes_max * (http::kParseFactor + 1) > http.body_memory_max) {
+      warn("http.body_memory_max",
+           "is less than 15 times http.body_bytes_max: the largest bodies are always refused");
+    }
+  }
+
   void keys(const keys::Config& keys) {
     if (keys.life > keys.life_max) refuse("keys.life", "is longer than keys.life_max");
     if (keys.required && (secrets_ ? keys.pepper.empty() : !where_.contains("keys.pepper"))) {
@@ -157,6 +164,7 @@ void check_together(const Config& config, const Positions& where, bool secrets,
                     std::vector<Problem>& problems, std::vector<Problem>& warnings) {
   Checks checks(where, secrets, problems, warnings);
   checks.listeners(config.http);
+  checks.bodies(config.http);
   checks.keys(config.keys);
   checks.upstreams(config.upstream);
   checks.audit(config.audit);

@@ -66,6 +66,10 @@ std::vector<Field> http_fields() {
        "Largest request head; 431 above it.", 4 * kKiB, 256 * kKiB},
       {"http.body_bytes_max", kSize, AT(config->http.body_bytes_max),
        "Largest JSON body, held in memory while it is inspected; 413 above it.", kKiB, kGiB},
+      {"http.body_memory_max", kSize, AT(config->http.body_memory_max),
+       "Memory for all JSON bodies together; reading a large one takes up to 15 times its size for "
+       "a moment. 503 above it.",
+       16 * kMiB, 1024 * kGiB},
       {"http.upload_bytes_max", kSize, AT(config->http.upload_bytes_max),
        "Largest file upload, spooled to disk; 413 above it.", kKiB, 64 * kGiB},
       {"http.spool.memory_bytes_max", kSize, AT(config->http.spool_memory_bytes_max),

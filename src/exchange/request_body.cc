@@ -117,6 +117,7 @@ std::unique_ptr<net::BodySource> RequestBody::open() const {
 void RequestBody::release() {
   std::string().swap(bytes);
   spool.reset();
+  memory = BodyMemory::Share();
   std::vector<Splice>().swap(splices_);
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "exchange/body_memory.h"
 #include "net/body.h"
 
 namespace sallyport {
@@ -37,6 +38,7 @@ class RequestBody {
   std::string content_type;      // as it goes up; empty without a body
   std::string bytes;             // kJson
   std::unique_ptr<Spool> spool;  // kMultipart, kOpaque
+  BodyMemory::Share memory;      // what `bytes` may take of all bodies' memory
 
   std::uint64_t size() const;  // inspected bytes, before splices
 

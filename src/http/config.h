@@ -13,6 +13,9 @@
 
 namespace sallyport::http {
 
+// A parser's tree of a body of nothing but small numbers, measured, is this many times its size.
+inline constexpr std::uint64_t kParseFactor = 14;
+
 struct ListenerConfig {
   std::string name = "gate";
   std::string address = "127.0.0.1:8080";  // host:port; [::1]:8080 for IPv6; port 0 picks one
@@ -26,6 +29,7 @@ struct Config {
   int threads = 0;                              // 0: one per core
   std::size_t head_bytes_max = 64 * 1024;       // 431 above
   std::size_t body_bytes_max = 64ull << 20;     // JSON, in memory; 413 above
+  std::size_t body_memory_max = 1ull << 30;     // of all bodies together, with parsing; 503 above
   std::size_t upload_bytes_max = 512ull << 20;  // multipart, spooled; OpenAI's own limit for a file
   std::size_t spool_memory_bytes_max = 256 * 1024;  // beyond it the spool goes to disk
   std::string spool_directory = "/tmp";

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "exchange/record.h"
+#include "http/read_body.h"
 #include "net/raw_peer_for_test.h"
 #include "net/socket_endpoint.h"
 
@@ -98,12 +99,14 @@ class Provider final : public Stage {
 
 class GateTest : public testing::Test {
  protected:
-  void open(std::deque<std::string> pieces, bool streams) {
+  // `first` may add stages before the others.
+  void open(std::deque<std::string> pieces, bool streams, WayMaker first = nullptr) {
     Config config;
     config.threads = 1;
     config.drain_ms = 100;
     config.listeners.front().address = "127.0.0.1:0";
-    const WayMaker maker = [this, pieces, streams](net::Loop&, Way& way) {
+    const WayMaker maker = [this, pieces, streams, first](net::Loop& loop, Way& way) {
+      if (first) first(loop, way);
       way.stages.push_back(std::make_unique<RecordIntent>(recorder_, clock_));
       way.stages.push_back(std::make_unique<Provider>(pieces, streams, asked_));
     };
@@ -252,6 +255,28 @@ TEST_F(GateTest, AKeyInTheTargetIsRefusedAndNotRecorded) {
   refusal.finish();
   EXPECT_TRUE(until("credential_in_target").starts_with("HTTP/1.1 400 "));
   EXPECT_EQ(asked_, 0);
+}
+
+TEST_F(GateTest, BodiesOfAllCallersTogetherAreBounded) {
+  Config limits;
+  net::Offload scan(1);
+  BodyMemory memory(300 * 1024);
+  BodyMemory::Share others;  // as if somebody else's body were being read
+  ASSERT_TRUE(others.grow(memory, 280 * 1024));
+  open({"{}"}, false, [&](net::Loop&, Way& way) {
+    way.stages.push_back(std::make_unique<ReadBody>(limits, scan, memory));
+  });
+  constexpr std::size_t kBody = 30 * 1024;
+  send(
+      "POST /v1/responses HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\n"
+      "Content-Length: " +
+      std::to_string(kBody) + "\r\n\r\n{" + std::string(kBody - 2, ' ') + "}");
+  recorder_.next().finish();
+  const std::string answer = until_closed();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ")) << answer;
+  EXPECT_NE(answer.find("overloaded"), std::string::npos);
+  EXPECT_NE(answer.find("retry-after: 1"), std::string::npos);
+  EXPECT_EQ(memory.used(), 280u * 1024) << "what it held is given back";
 }
 
 TEST_F(GateTest, PipelinedRequestsAreAnsweredInOrder) {

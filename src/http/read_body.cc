@@ -29,6 +29,16 @@ Refusal spool_full(const Error& error) {
           .close = true};
 }
 
+// Not the caller's fault: the memory for bodies is taken by others at the moment.
+Refusal overloaded() {
+  return {.status = 503,
+          .code = "overloaded",
+          .message = "The gateway holds as many large requests as it may. Try again in a moment.",
+          .type = "server_error",
+          .retry_after_s = 1,
+          .close = true};
+}
+
 struct MediaType {
   std::string type;             // lower case
   std::string_view parameters;  // from the first ';'
@@ -139,12 +149,14 @@ Task<std::optional<Refusal>> ReadBody::read_json(Exchange& x, bool gzip) {
     if (piece->empty()) break;
     if (!inflate) {
       if (bytes.size() + piece->size() > config_.body_bytes_max) co_return body_too_large();
+      if (!x.body.memory.grow(memory_, bytes.size() + piece->size())) co_return overloaded();
       bytes.append(*piece);
       continue;
     }
     const Result<void> fed = inflate->feed(*piece, bytes);
     if (!fed && fed.error().code == Code::kExhausted) co_return body_too_large();
     if (!fed) co_return bad("malformed_content_encoding", "The compressed body cannot be decoded.");
+    if (!x.body.memory.grow(memory_, bytes.size())) co_return overloaded();
   }
   if (inflate && !inflate->finish()) {
     co_return bad("malformed_content_encoding", "The compressed body is cut off.");
@@ -161,6 +173,8 @@ Task<std::optional<Refusal>> ReadBody::read_json(Exchange& x, bool gzip) {
       std::string bytes;
       Result<void> result;
     };
+    BodyMemory::Share tree;
+    if (!tree.grow(memory_, bytes.size() * kParseFactor)) co_return overloaded();
     auto check = std::make_shared<Check>();
     check->bytes = std::move(bytes);
     std::function<void()> work = [check] { check->result = check_json(check->bytes); };

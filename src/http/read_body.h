@@ -22,7 +22,9 @@ class ReadBody final : public Stage {
   // JSON above this is checked on the offload threads, not on the loop.
   static constexpr std::size_t kOffloadBytes = 64 * 1024;
 
-  ReadBody(const Config& config, net::Offload& offload) : config_(config), offload_(offload) {}
+  // All outlive the stage.
+  ReadBody(const Config& config, net::Offload& offload, BodyMemory& memory)
+      : config_(config), offload_(offload), memory_(memory) {}
   const char* name() const override { return "read_body"; }
   Task<std::optional<Refusal>> admit(Exchange& x) override;
 
@@ -31,8 +33,9 @@ class ReadBody final : public Stage {
   Task<std::optional<Refusal>> read_multipart(Exchange& x, std::string boundary);
   Task<std::optional<Refusal>> read_opaque(Exchange& x);
 
-  const Config& config_;   // outlives the stage
-  net::Offload& offload_;  // outlives the stage
+  const Config& config_;
+  net::Offload& offload_;
+  BodyMemory& memory_;
 };
 
 }  // namespace sallyport::http
