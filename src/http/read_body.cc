@@ -71,16 +71,26 @@ Refusal not_json(const Error& why) {
   return bad("invalid_json", "The request body is not a JSON object in UTF-8.");
 }
 
-// What later stages decide on. The body is checked JSON.
-void read_members(Exchange& x) {
-  JsonMembers members(x.body.bytes);
+// What a body turned out to be, and what later stages decide on.
+struct Checked {
+  Result<void> json;
+  std::optional<std::string> model;
+  bool stream = false;
+};
+
+Checked check(std::string_view bytes) {
+  Checked checked;
+  checked.json = check_json(bytes);
+  if (!checked.json) return checked;
+  JsonMembers members(bytes);
   JsonMember member;
   while (members.next(member)) {
     if (member.key.size() > 16) continue;
     const std::string key = json_unescape(member.key);
-    if (key == "model") x.model = json_string(member.value);
-    if (key == "stream") x.stream = member.value == "true";
+    if (key == "model") checked.model = json_string(member.value);
+    if (key == "stream") checked.stream = member.value == "true";
   }
+  return checked;
 }
 
 bool expects_no_body(std::string_view method) {
@@ -164,27 +174,29 @@ Task<std::optional<Refusal>> ReadBody::read_json(Exchange& x, bool gzip) {
   x.request_bytes = bytes.size();
   if (bytes.empty()) co_return std::nullopt;
 
+  Checked checked;
   if (bytes.size() <= kOffloadBytes) {
-    const Result<void> checked = check_json(bytes);
-    if (!checked) co_return not_json(checked.error());
+    checked = check(bytes);
   } else {
-    // The bytes travel to the other thread and back, so that nothing dangles if this exchange dies.
-    struct Check {
-      std::string bytes;
-      Result<void> result;
-    };
     BodyMemory::Share tree;
     if (!tree.grow(memory_, bytes.size() * kParseFactor)) co_return overloaded();
-    auto check = std::make_shared<Check>();
-    check->bytes = std::move(bytes);
-    std::function<void()> work = [check] { check->result = check_json(check->bytes); };
+    // The bytes travel to the other thread and back, so that nothing dangles if this exchange dies.
+    struct Large {
+      std::string bytes;
+      Checked checked;
+    };
+    auto large = std::make_shared<Large>();
+    large->bytes = std::move(bytes);
+    std::function<void()> work = [large] { large->checked = check(large->bytes); };
     co_await offload_.run(*x.loop, std::move(work));
-    bytes = std::move(check->bytes);
-    if (!check->result) co_return not_json(check->result.error());
+    bytes = std::move(large->bytes);
+    checked = std::move(large->checked);
   }
+  if (!checked.json) co_return not_json(checked.json.error());
+  x.model = std::move(checked.model);
+  x.stream = checked.stream;
   x.body.kind = BodyKind::kJson;
   x.body.content_type = "application/json";
-  read_members(x);
   co_return std::nullopt;
 }
 
