@@ -16,8 +16,12 @@ namespace sallyport::upstream {
 
 class AnswerBody final : public net::BodySource {
  public:
-  AnswerBody(Lease lease, std::shared_ptr<Flight> flight, std::shared_ptr<const Upstream> upstream)
-      : lease_(std::move(lease)), flight_(std::move(flight)), upstream_(std::move(upstream)) {}
+  AnswerBody(Lease lease, std::shared_ptr<Flight> flight, std::shared_ptr<const Upstream> upstream,
+             provider::CredentialUse credential)
+      : lease_(std::move(lease)),
+        flight_(std::move(flight)),
+        upstream_(std::move(upstream)),
+        credential_(std::move(credential)) {}
   Task<Result<std::string_view>> pull() override;
   bool finished() const override { return lease_.connection().body().finished(); }
   bool at_hand() const override { return lease_.connection().body().at_hand(); }
@@ -27,6 +31,7 @@ class AnswerBody final : public net::BodySource {
   Lease lease_;
   std::shared_ptr<Flight> flight_;
   std::shared_ptr<const Upstream> upstream_;
+  provider::CredentialUse credential_;  // it stays in use until the stream has ended
 };
 
 // Bytes that were looked at already, then the rest of the body they came from.

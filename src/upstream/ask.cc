@@ -51,6 +51,15 @@ Refusal spool_unavailable() {
           .type = "server_error"};
 }
 
+// Its source has none to show yet: a lease that could not be made, a token not exchanged.
+Refusal no_credential() {
+  return {.status = 503,
+          .code = "upstream_credential_unavailable",
+          .message = "The gateway has no credential for the provider at the moment.",
+          .type = "server_error",
+          .retry_after_s = 5};
+}
+
 Refusal client_gone() { return {499, "client_gone", "The client went away."}; }
 
 Refusal refusal_for(const Breaker::Permit& permit) {
@@ -119,6 +128,7 @@ struct Ask::Call {
   std::shared_ptr<const Upstream> upstream;
   std::shared_ptr<Pool> pool;
   std::shared_ptr<Flight> flight;
+  provider::CredentialUse credential;
   Breaker::Permit permit;
   bool own_payer = false;  // the client's organisation pays, not the project
   bool reported = false;
@@ -144,9 +154,9 @@ std::size_t Ask::idle_connections() const {
 }
 
 // After a reload the old pools keep serving the exchanges that hold them and then end.
-std::shared_ptr<Pool> Ask::pool_for(const Upstream& upstream) {
-  for (const Pooled& pooled : pools_) {
-    if (pooled.upstream == &upstream) return pooled.pool;
+Ask::Pooled& Ask::pooled_for(const Upstream& upstream) {
+  for (Pooled& pooled : pools_) {
+    if (pooled.upstream == &upstream) return pooled;
   }
   const UpstreamConfig& config = upstream.config;
   PoolLimits limits;
@@ -156,8 +166,9 @@ std::shared_ptr<Pool> Ask::pool_for(const Upstream& upstream) {
   limits.timeouts.first_byte_ms = config.first_byte_ms;
   limits.timeouts.idle_ms = config.idle_ms;
   auto pool = std::make_shared<Pool>(loop_, resolver_, upstream.url, upstream.tls, limits);
-  pools_.push_back({&upstream, pool});
-  return pool;
+  pools_.push_back({&upstream, std::move(pool),
+                    Published<provider::Credential>::Reader(upstream.credential->published())});
+  return pools_.back();
 }
 
 Task<std::optional<Refusal>> Ask::admit(Exchange& x) {
@@ -175,14 +186,18 @@ Task<std::optional<Refusal>> Ask::admit(Exchange& x) {
                       "server_error"};
   }
   x.upstream_name = upstream->config.name;
-  if (!upstream->config.api_key_id.empty()) x.provider_key_id = upstream->config.api_key_id;
+  Pooled& pooled = pooled_for(*upstream);
+  provider::CredentialUse credential(pooled.credential.latest());
+  if (!credential) co_return no_credential();
+  if (!credential->provider_key_id.empty()) x.provider_key_id = credential->provider_key_id;
 
   const Breaker::Permit permit = upstream->breaker->admit(loop_.now_ms());
   if (!permit.allowed) {
     upstream->counters->add(Fault::kRefused);
     co_return refusal_for(permit);
   }
-  Call call{loop_, upstream, pool_for(*upstream), std::make_shared<Flight>(), permit};
+  Call call{loop_, upstream, pooled.pool, std::make_shared<Flight>(), std::move(credential),
+            permit};
   call.own_payer = names_own_organization(x);
   upstream->counters->calls.fetch_add(1, std::memory_order_relaxed);
   x.on_cancel = [flight = call.flight] { flight->cancel(); };
@@ -224,7 +239,8 @@ Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::ask(Exchange& x, Call& call
 }
 
 Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::attempt(Exchange& x, Call& call, bool fresh) {
-  std::expected<std::string, Refusal> head = write_request_head(x, *call.upstream);
+  std::expected<std::string, Refusal> head =
+      write_request_head(x, *call.upstream, *call.credential.get());
   if (!head) {
     Failure malformed{Fault::kMalformed, "request"};
     malformed.refusal = std::move(head.error());
@@ -280,6 +296,9 @@ Task<std::optional<Refusal>> Ask::receive(Exchange& x, Call& call, Arrived arriv
     // Its text quotes our key and account: none of it goes on, not even to the log.
     call.report(Outcome::kNone);
     call.upstream->counters->add(Fault::kAuth);
+    if (meta.status == 401) {
+      call.upstream->credential->refused(call.credential->provider_key_id);
+    }
     log::error("upstream.credential_refused",
                {{"upstream", x.upstream_name},
                 {"status", meta.status},
@@ -298,8 +317,8 @@ Task<std::optional<Refusal>> Ask::receive(Exchange& x, Call& call, Arrived arriv
   x.answer = keep_of_head(meta);
   const bool look = meta.status >= 400 && meta.has_body && is_json(meta);
   if (meta.has_body) {
-    x.answer.body =
-        std::make_unique<AnswerBody>(std::move(arrived.lease), call.flight, call.upstream);
+    x.answer.body = std::make_unique<AnswerBody>(std::move(arrived.lease), call.flight,
+                                                 call.upstream, std::move(call.credential));
   }
   if (coding == Coding::kGzip) {
     x.answer.body = std::make_unique<GunzipBody>(std::move(x.answer.body));

@@ -43,16 +43,17 @@ class Ask final : public Stage {
     std::optional<Refusal> refusal = {};  // instead of the one that goes with the fault
   };
 
-  std::shared_ptr<Pool> pool_for(const Upstream& upstream);
+  struct Pooled {
+    const Upstream* upstream;  // kept alive by snapshot_
+    std::shared_ptr<Pool> pool;
+    Published<provider::Credential>::Reader credential;
+  };
+  Pooled& pooled_for(const Upstream& upstream);
   Task<std::expected<Arrived, Failure>> ask(Exchange& x, Call& call);
   Task<std::expected<Arrived, Failure>> attempt(Exchange& x, Call& call, bool fresh);
   Task<std::optional<Refusal>> receive(Exchange& x, Call& call, Arrived arrived);
   Task<std::optional<Refusal>> look_at_error(Exchange& x, Call& call);
 
-  struct Pooled {
-    const Upstream* upstream;  // kept alive by snapshot_
-    std::shared_ptr<Pool> pool;
-  };
   net::Loop& loop_;
   net::Resolver& resolver_;
   Published<Upstreams>::Reader reader_;

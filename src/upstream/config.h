@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "provider/config.h"
 
 namespace sallyport::upstream {
 
@@ -21,6 +22,7 @@ struct UpstreamConfig {
   } auth = Auth::kBearer;                 // kApiKeyHeader: Azure's `api-key`
   std::shared_ptr<const Secret> api_key;  // null: none is sent (a local server)
   std::string api_key_id;                 // public name of that credential for the record
+  provider::LeaseConfig lease;            // where the credential comes from, if not from api_key
   std::string query;                      // appended to every target, e.g. "api-version=2024-10-21"
   std::optional<std::string> organization, project;
   std::optional<std::string> ca_file;  // instead of the system's store

@@ -86,11 +86,12 @@ void add_payer(HeadWriter& head, const Exchange& x, std::string_view name,
   }
 }
 
-void add_credential(HeadWriter& head, const UpstreamConfig& config) {
-  if (!config.api_key) return;
+void add_credential(HeadWriter& head, const UpstreamConfig& config,
+                    const provider::Credential& credential) {
+  if (!credential.secret) return;
   const bool azure = config.auth == UpstreamConfig::Auth::kApiKeyHeader;
   head.add(azure ? "api-key: " : "authorization: Bearer ");
-  head.add(config.api_key->reveal());  // checked when the configuration was read
+  head.add(credential.secret->reveal());  // checked when it was read or received
   head.add("\r\n");
 }
 
@@ -113,12 +114,13 @@ void add_passed(HeadWriter& head, const Exchange& x) {
 }
 
 // Enough that the string never grows: a grown string leaves the credential behind in freed memory.
-std::size_t size_of_head(const Exchange& x, const Upstream& upstream) {
+std::size_t size_of_head(const Exchange& x, const Upstream& upstream,
+                         const provider::Credential& credential) {
   std::size_t size = kHeadSlackBytes + x.method.size() + x.path.size() + x.query.size() +
                      upstream.url.path.size() + upstream.config.query.size() +
                      2 * upstream.url.host.size() + x.body.content_type.size() +
                      x.request_id.size();
-  if (upstream.config.api_key) size += upstream.config.api_key->reveal().size();
+  if (credential.secret) size += credential.secret->reveal().size();
   if (upstream.config.organization) size += upstream.config.organization->size();
   if (upstream.config.project) size += upstream.config.project->size();
   for (const net::Header& field : x.headers) size += field.name.size() + field.value.size() + 4;
@@ -151,8 +153,8 @@ bool names_own_organization(const Exchange& x) {
   return x.header("openai-organization") || x.header("openai-project");
 }
 
-std::expected<std::string, Refusal> write_request_head(const Exchange& x,
-                                                       const Upstream& upstream) {
+std::expected<std::string, Refusal> write_request_head(const Exchange& x, const Upstream& upstream,
+                                                       const provider::Credential& credential) {
   const bool known = x.path.starts_with(kPrefix) && x.path.size() > kPrefix.size() + 1 &&
                      x.path[kPrefix.size()] == '/';
   if (!known) {
@@ -166,7 +168,7 @@ std::expected<std::string, Refusal> write_request_head(const Exchange& x,
   }
 
   const UpstreamConfig& config = upstream.config;
-  HeadWriter head(size_of_head(x, upstream));
+  HeadWriter head(size_of_head(x, upstream, credential));
   head.add(x.method);
   head.add(" ");
   head.add(upstream.url.path);
@@ -176,7 +178,7 @@ std::expected<std::string, Refusal> write_request_head(const Exchange& x,
   head.add(query);
   head.add(" HTTP/1.1\r\n");
   head.field("host", upstream.url.authority());
-  add_credential(head, config);
+  add_credential(head, config, credential);
   add_payer(head, x, "openai-organization", config.organization);
   add_payer(head, x, "openai-project", config.project);
   add_content(head, x);

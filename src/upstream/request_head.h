@@ -12,7 +12,8 @@
 namespace sallyport::upstream {
 
 // The whole head with its empty line. It carries the credential: the sender wipes it.
-std::expected<std::string, Refusal> write_request_head(const Exchange& x, const Upstream& upstream);
+std::expected<std::string, Refusal> write_request_head(const Exchange& x, const Upstream& upstream,
+                                                       const provider::Credential& credential);
 
 // `client` without the parameters that `configured` sets, then `configured`. A parameter is the
 // same if its name is after percent-decoding.

@@ -25,6 +25,12 @@ Upstream azure() {
   return upstream;
 }
 
+// With the credential of the configuration, as a static source hands it out.
+auto write(const Exchange& x, const Upstream& upstream) {
+  const provider::StaticCredential source(upstream.config.api_key_id, upstream.config.api_key);
+  return write_request_head(x, upstream, *source.current());
+}
+
 struct Client {
   std::string method = "GET";
   std::string path = "/v1/models";
@@ -151,7 +157,7 @@ TEST(RequestHead, ExactBytes) {
     fill(x, c.client);
     const auto at = c.head.find("tail");
     if (at != std::string::npos) c.head.replace(at, 4, kTail);
-    const auto head = write_request_head(x, c.upstream);
+    const auto head = write(x, c.upstream);
     ASSERT_TRUE(head) << c.why;
     EXPECT_EQ(*head, c.head) << c.why;
   }
@@ -182,7 +188,7 @@ TEST(RequestHead, RefusesWhatWouldBreakTheHead) {
   for (const Refused& c : kRefused) {
     Exchange x;
     fill(x, c.client);
-    const auto head = write_request_head(x, openai());
+    const auto head = write(x, openai());
     ASSERT_FALSE(head) << c.why;
     EXPECT_EQ(head.error().status, c.status) << c.why;
     EXPECT_STREQ(head.error().code, c.code) << c.why;
@@ -194,11 +200,11 @@ TEST(RequestHead, NeverGrowsWhileItIsWritten) {
   Exchange x;
   const std::string large(30'000, 'a');
   fill(x, {.query = large, .headers = {{"user-agent", large}, {"x-stainless-a", large}}});
-  const auto head = write_request_head(x, azure());
+  const auto head = write(x, azure());
   ASSERT_TRUE(head);
   Exchange small;
   fill(small, {});
-  const auto slack = write_request_head(small, azure());
+  const auto slack = write(small, azure());
   ASSERT_TRUE(slack);
   EXPECT_LT(head->capacity() - head->size(), 1024u) << "the size was known before";
   EXPECT_LT(slack->capacity() - slack->size(), 1024u);

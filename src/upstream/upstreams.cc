@@ -46,6 +46,17 @@ void inherit(Upstream& upstream, const Upstream& old) {
   if (same) upstream.breaker = old.breaker;
 }
 
+Result<std::shared_ptr<provider::CredentialSource>> credential_of(
+    const UpstreamConfig& config, const provider::CredentialSources* sources) {
+  if (config.lease.mode == "static") {
+    return std::make_shared<provider::StaticCredential>(config.api_key_id, config.api_key);
+  }
+  // Sources are made at the start: they have tasks and rows in the store.
+  auto source = sources ? sources->find(config.name) : nullptr;
+  if (!source) return wrong(config, "lease: taken up by a restart only");
+  return source;
+}
+
 bool matches(const std::string& pattern, const std::string& model) {
   if (!pattern.ends_with('*')) return pattern == model;
   return model.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1));
@@ -79,9 +90,9 @@ std::string_view name(Fault fault) {
   return "unknown";
 }
 
-Result<std::shared_ptr<const Upstreams>> Upstreams::build(const Config& config,
-                                                          Breaker::Observer observer,
-                                                          const Upstreams* previous) {
+Result<std::shared_ptr<const Upstreams>> Upstreams::build(
+    const Config& config, Breaker::Observer observer, const Upstreams* previous,
+    const provider::CredentialSources* sources) {
   if (config.upstreams.empty()) return fail(Code::kInvalid, "upstreams: at least one");
   auto upstreams = std::make_shared<Upstreams>();
   for (const UpstreamConfig& one : config.upstreams) {
@@ -100,6 +111,9 @@ Result<std::shared_ptr<const Upstreams>> Upstreams::build(const Config& config,
       if (!tls) return wrong(one, "ca_file: " + tls.error().what);
       upstream->tls = std::move(*tls);
     }
+    auto credential = credential_of(one, sources);
+    if (!credential) return std::unexpected(credential.error());
+    upstream->credential = std::move(*credential);
     if (previous) {
       const auto old = std::ranges::find_if(previous->all_, same_name);
       if (old != previous->all_.end()) inherit(*upstream, **old);

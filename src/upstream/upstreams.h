@@ -14,6 +14,7 @@
 
 #include "base/published.h"
 #include "net/http_client.h"
+#include "provider/credential.h"
 #include "upstream/breaker.h"
 #include "upstream/config.h"
 
@@ -51,6 +52,7 @@ struct Upstream {
   UpstreamConfig config;
   net::Url url;
   std::shared_ptr<const net::TlsContext> tls;  // null: plain HTTP
+  std::shared_ptr<provider::CredentialSource> credential;
   std::shared_ptr<Breaker> breaker;
   std::shared_ptr<Counters> counters;
 };
@@ -58,10 +60,11 @@ struct Upstream {
 class Upstreams {
  public:
   // kInvalid names the upstream and the field. `previous` may be null. `observer` hears every
-  // change of a breaker made for this snapshot.
-  static Result<std::shared_ptr<const Upstreams>> build(const Config& config,
-                                                        Breaker::Observer observer,
-                                                        const Upstreams* previous);
+  // change of a breaker made for this snapshot. `sources` has the credentials of upstreams whose
+  // lease is not static; null: there are none, and such an upstream is kInvalid.
+  static Result<std::shared_ptr<const Upstreams>> build(
+      const Config& config, Breaker::Observer observer, const Upstreams* previous,
+      const provider::CredentialSources* sources = nullptr);
 
   // The key's own upstream, else the first whose models include `model`, else the default. Nothing
   // if the key names one that is not configured: then there is none for it.
