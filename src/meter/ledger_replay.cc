@@ -210,7 +210,14 @@ LedgerState Ledger::checkpoint(std::uint64_t seq) {
     state.open.push_back(std::move(open));
   }
   purge_closed(seq);
-  for (const auto& [request_id, intent_seq] : closed_) state.closed.push_back(request_id);
+  // Some were over before anybody knew the place of their intent. By the next checkpoint it is in
+  // the journal for long.
+  constexpr std::uint64_t kAged = UINT64_MAX;
+  std::erase_if(closed_, [](const auto& one) { return one.second == kAged; });
+  for (auto& [request_id, intent_seq] : closed_) {
+    if (intent_seq == 0) intent_seq = kAged;
+    state.closed.push_back(request_id);
+  }
   return state;
 }
 
