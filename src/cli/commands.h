@@ -96,6 +96,7 @@ int keys_revoke(const Invocation& call, const Programs& programs);
 int keys_derive(const Invocation& call, const Programs& programs);
 int admin_token(const Invocation& call, const Programs& programs);
 int server_status(const Invocation& call, const Programs& programs);
+int budgets_show(const Invocation& call, const Programs& programs);
 int audit_query(const Invocation& call, const Programs& programs);
 int audit_verify(const Invocation& call, const Programs& programs);
 int config_check(const Invocation& call, const Programs& programs);
