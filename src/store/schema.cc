@@ -167,8 +167,8 @@ CREATE TABLE ledger_closed (
 ) WITHOUT ROWID;
 )sql";
 
-// The provider's service accounts that are ours (provider/lease_store.h). A generation is never used
-// twice, so its counter stays when rows go.
+// The provider's service accounts that are ours (provider/lease_store.h). A generation is never
+// used twice, so its counter stays when rows go.
 constexpr char kLeases[] = R"sql(
 CREATE TABLE leases (
   name TEXT PRIMARY KEY,
@@ -187,8 +187,52 @@ CREATE TABLE lease_generation (
 INSERT INTO lease_generation VALUES (1, 0);
 )sql";
 
-constexpr Migration kMigrations[] = {
-    {1, kKeys}, {2, kSettings}, {3, kLayers}, {4, kLedger}, {5, kLeases}};
+// Roots of derived tokens, wrapped under a key that is not in here (keys/derive_root.h); revoked
+// tokens, until none of them can be alive; rotations, so that one that is asked for again makes
+// nothing new. Revoked tokens share the count of versions with keys and layers.
+constexpr char kKeyChanges[] = R"sql(
+CREATE TABLE key_roots (
+  kid TEXT PRIMARY KEY REFERENCES keys (kid),
+  root BLOB NOT NULL CHECK (length(root) BETWEEN 1 AND 256)
+) WITHOUT ROWID;
+CREATE TRIGGER key_roots_fixed BEFORE UPDATE ON key_roots WHEN new.kid <> old.kid BEGIN
+  SELECT RAISE(ABORT, 'a root stays with its key');
+END;
+
+CREATE TABLE key_tokens (
+  kid TEXT NOT NULL REFERENCES keys (kid),
+  tid TEXT NOT NULL CHECK (length(tid) = 16),
+  version INTEGER NOT NULL DEFAULT 0,
+  revoked_at INTEGER NOT NULL,
+  revoked_by TEXT NOT NULL,
+  revoked_why TEXT NOT NULL,
+  forget_at INTEGER NOT NULL,
+  PRIMARY KEY (kid, tid)
+) WITHOUT ROWID;
+CREATE INDEX key_tokens_version ON key_tokens (version);
+CREATE TRIGGER key_tokens_inserted AFTER INSERT ON key_tokens BEGIN
+  UPDATE key_version SET value = value + 1;
+  UPDATE key_tokens SET version = (SELECT value FROM key_version)
+  WHERE kid = new.kid AND tid = new.tid;
+END;
+
+CREATE TABLE key_rotations (
+  rotation_id TEXT PRIMARY KEY CHECK (length(rotation_id) BETWEEN 1 AND 64),
+  old_kid TEXT NOT NULL REFERENCES keys (kid),
+  new_kid TEXT NOT NULL UNIQUE REFERENCES keys (kid),
+  rotated_at INTEGER NOT NULL,
+  rotated_by TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER key_rotations_fixed BEFORE UPDATE ON key_rotations BEGIN
+  SELECT RAISE(ABORT, 'a rotation does not change');
+END;
+CREATE TRIGGER key_rotations_kept BEFORE DELETE ON key_rotations BEGIN
+  SELECT RAISE(ABORT, 'rotations are kept');
+END;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kKeys},   {2, kSettings}, {3, kLayers},
+                                     {4, kLedger}, {5, kLeases},   {6, kKeyChanges}};
 
 }  // namespace
 
