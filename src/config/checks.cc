@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "config/provider_fields.h"
 #include "config/values.h"
 
 namespace sallyport::config {
@@ -71,7 +72,11 @@ class Checks {
         warn(at + ".base_url", "prompts and the provider's key leave this host without TLS");
       }
       if (url && !url->tls && one.ca_file) refuse(at + ".ca", "needs an https:// base_url");
-      if (secrets_ && !one.api_key && url && url->host == "api.openai.com") {
+      for (const LeaseProblem& problem : check_lease(one, secrets_)) {
+        refuse(at + "." + problem.field, problem.message);
+      }
+      const bool leased = one.lease.mode != "static";
+      if (secrets_ && !leased && !one.api_key && url && url->host == "api.openai.com") {
         warn(at + ".api_key", "missing; the provider will refuse every request");
       }
     }

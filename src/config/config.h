@@ -11,6 +11,7 @@
 #include "keys/config.h"
 #include "meter/config.h"
 #include "policy/config.h"
+#include "provider/config.h"
 #include "store/config.h"
 #include "upstream/config.h"
 
@@ -24,6 +25,7 @@ struct Config {
   geo::Config geo;
   meter::Config meter;
   upstream::Config upstream;
+  provider::Config provider;
   audit::Config audit;
   store::Config store;
   admin::Config admin;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "config/provider_fields.h"
 #include "config/values.h"
 
 namespace sallyport::config {
@@ -525,6 +526,9 @@ std::span<const Field> fields() {
                        admin_login_fields, upstream_fields, upstream_call_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
+    for (auto* part : {lease_fields, provider_fields}) {
+      for (Field& field : part()) all.push_back(std::move(field));
+    }
     return all;
   }();
   return table;
@@ -555,10 +559,8 @@ std::span<const Unavailable> unavailable() {
       {"policy.upstream_store", "\"store\" is not forced to false"},
       {"policy.blocks", "sources are not blocked"},
       {"meter.budget", "budgets are set on layers and keys"},
-      {"meter.reconcile", "usage is not compared with the provider's"},
       {"upstream[].retries.causes", "only what was not sent is retried"},
       {"upstream[].retries.respect_retry_after", "only what was not sent is retried"},
-      {"upstream[].lease", "the provider's key is static"},
       {"audit.seal", "records are not sealed per subject"},
       {"audit.checkpoint", "the journal is not signed"},
       {"audit.keep", "segments are kept until an operator removes them"},

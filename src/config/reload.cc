@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "config/fields.h"
+#include "config/provider_fields.h"
 
 namespace sallyport::config {
 namespace {
@@ -71,6 +72,7 @@ std::expected<Reloaded, std::vector<Problem>> take_over(const Config& running, L
     next->http.listeners = running.http.listeners;
     result.kept.emplace_back("http.listeners");
   }
+  if (keep_leases(running, *next)) result.kept.emplace_back("upstream.lease");
   compare_upstreams(running, *next, result.changed);
   result.config = std::move(next);
   return result;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "event/money.h"
+#include "provider/config.h"
 
 namespace sallyport::meter {
 
@@ -23,6 +24,8 @@ struct Config {
   // What to do with calls whose cost cannot be bounded (batches, fine-tuning, background answers)
   // while a hard budget of money or tokens applies.
   std::string unmeterable = "refuse";  // refuse | pass
+
+  provider::ReconcileConfig reconcile;
 };
 
 }  // namespace sallyport::meter

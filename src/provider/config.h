@@ -43,7 +43,7 @@ struct Config {
   std::int64_t keys_every_ms = 10 * 60'000;
   std::int64_t dormant_after_ms = 30ll * 24 * 3'600'000;
   std::vector<std::string> known_keys;  // key ids that are no surprise
-  std::string retention;                // expected type; empty: not compared
+  std::string retention = "any";        // expected type; any: not compared
 };
 
 // Comparison of the provider's usage with ours; `meter.reconcile` of the file.
