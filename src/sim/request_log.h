@@ -34,6 +34,8 @@ class RequestLog {
   std::string json() const;
   void clear() { requests_.clear(); }
   std::uint64_t seen() const { return seen_; }
+  // Oldest first.
+  const std::deque<std::shared_ptr<LoggedRequest>>& requests() const { return requests_; }
 
  private:
   std::size_t logged_max_;

@@ -18,6 +18,7 @@ export const binary = resolve(
 export const gated = process.env.SALLYPORT_E2E !== "sim";
 export const onlyGated = gated ? {} : { skip: "needs the gate" };
 export const simKey = "sk-sim"; // what `sallyport sim` accepts
+export const simAdminKey = "sk-admin-sim"; // and its Admin API
 const startMs = 20_000;
 
 export const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
@@ -98,6 +99,7 @@ ${more}`;
 
 // `more` stands behind the configuration; `configure(text, house)` may change all of it, and `env`
 // what the gate sees of its surroundings. `secure` says that the gate's listener speaks TLS.
+// `provider` are further options of `sallyport sim`; `alone` leaves the gate out.
 export async function start(options = {}) {
   const house = new House();
   try {
@@ -110,12 +112,12 @@ export async function start(options = {}) {
 }
 
 class House {
-  async open({ env = {}, ...options }) {
+  async open({ env = {}, provider = [], alone = false, ...options }) {
     this.folder = await mkdtemp(join(tmpdir(), "sallyport-e2e-"));
     this.env = {
       ...process.env, E2E_PEPPER: sha256(this.folder), E2E_PROVIDER_KEY: simKey, ...env,
     };
-    this.sim = new Program(["sim", "--listen", "127.0.0.1:0"], this.env);
+    this.sim = new Program(["sim", "--listen", "127.0.0.1:0", ...provider], this.env);
     const line = await until("the simulation listens", () => {
       this.sim.check();
       return /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(this.sim.output);
@@ -124,7 +126,7 @@ class House {
     this.simURL = `http://127.0.0.1:${this.simPort}`;
     this.url = this.simURL;
     this.key = simKey;
-    if (gated) await this.openGate(options);
+    if (gated && !alone) await this.openGate(options);
     this.baseURL = `${this.url}/v1`;
   }
 
@@ -194,6 +196,15 @@ class House {
   async requests(path) {
     const { requests } = await (await fetch(`${this.simURL}/sim/requests`)).json();
     return path ? requests.filter((request) => request.path === path) : requests;
+  }
+
+  // A route of the simulation that is not of the API: what a stranger does, or a fault to come.
+  async simulate(path, body) {
+    const answer = await fetch(`${this.simURL}/sim/${path}`, {
+      method: "POST", body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`/sim/${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
   }
 
   async forget() {
