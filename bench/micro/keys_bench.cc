@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
   fmt::print("{:<40} {:8.3f} s\n", fmt::format("start with {} keys", count), seconds_since(start));
 
   const keys::CreatedKey key =
-      ring->create({.name = "bench", .owner = "", .life = {}, .not_before = {}, .scope = {}},
+      ring->create({.name = "bench", .owner = "", .life = {}, .not_before = {}, .scope = {}, .layer = {}, .restrictions = {}},
                    "bench")
           .value();
   const Secret stranger = keys::mint_key();
@@ -79,18 +79,18 @@ int main(int argc, char** argv) {
   volatile bool sink = false;
   constexpr int kRounds = 2'000'000;
   time("check, valid key", kRounds,
-       [&] { sink = reader.check(key.text.reveal(), now).principal != nullptr; });
+       [&] { sink = reader.check(key.text.reveal(), {.now = now}).principal != nullptr; });
   time("check, unknown kid", kRounds,
-       [&] { sink = reader.check(stranger.reveal(), now).principal != nullptr; });
+       [&] { sink = reader.check(stranger.reveal(), {.now = now}).principal != nullptr; });
   time("check, bad format", kRounds,
-       [&] { sink = reader.check("sk-nothing", now).principal != nullptr; });
+       [&] { sink = reader.check("sk-nothing", {.now = now}).principal != nullptr; });
   time("endpoint, first row", kRounds,
        [&] { sink = provider::find_endpoint("POST", "/v1/chat/completions").may_stream; });
   time("endpoint, unknown", kRounds,
        [&] { sink = provider::find_endpoint("POST", "/v1/unknown").may_stream; });
   time("create and revoke, durable", 20, [&] {
     sink =
-        ring->create({.name = "x", .owner = "", .life = {}, .not_before = {}, .scope = {}}, "bench")
+        ring->create({.name = "x", .owner = "", .life = {}, .not_before = {}, .scope = {}, .layer = {}, .restrictions = {}}, "bench")
             .has_value();
     sink = ring->revoke("x", "bench").has_value();
   });

@@ -243,8 +243,8 @@ TEST(KeyJson, ASpecSurvivesTheRoundTrip) {
   spec.name = "app";
   spec.owner = "team \"a\"";
   spec.life = std::chrono::hours(3);
-  spec.scope.endpoints = {"POST /v1/responses"};
-  spec.scope.models = {"gpt-5*", "gpt-4.1"};
+  spec.restrictions.endpoints = {"POST /v1/responses"};
+  spec.restrictions.models = {"gpt-5*", "gpt-4.1"};
   spec.scope.modules = {"etl"};
   spec.scope.purposes = {"support"};
   spec.scope.module = "etl";

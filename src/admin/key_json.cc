@@ -38,8 +38,7 @@ Result<void> read_member(std::string_view member, const JsonValue& value, keys::
   if (member == "owner") return read_text(member, value, spec.owner);
   if (member == "module") return read_text(member, value, spec.scope.module);
   if (member == "purpose") return read_text(member, value, spec.scope.purpose);
-  if (member == "endpoints") return read_texts(member, value, spec.scope.endpoints);
-  if (member == "models") return read_texts(member, value, spec.scope.models);
+  if (member == "layer") return read_text(member, value, spec.layer);
   if (member == "modules") return read_texts(member, value, spec.scope.modules);
   if (member == "purposes") return read_texts(member, value, spec.scope.purposes);
   if (member == "upstream") return read_text(member, value, spec.scope.upstream.emplace());
@@ -61,7 +60,9 @@ Result<void> read_member(std::string_view member, const JsonValue& value, keys::
     spec.scope.may_name_organization = *truth;
     return {};
   }
-  return fail(Code::kInvalid, "unknown member " + std::string(member.substr(0, 64)));
+  const Result<void> read = read_restriction(member, value, spec.restrictions);
+  if (!read) return fail(Code::kInvalid, read.error().what);
+  return {};
 }
 
 void write_texts(JsonWriter& json, std::string_view member, const std::vector<std::string>& texts) {
@@ -71,8 +72,6 @@ void write_texts(JsonWriter& json, std::string_view member, const std::vector<st
 }
 
 void write_scope(JsonWriter& json, const keys::KeyScope& scope) {
-  write_texts(json, "endpoints", scope.endpoints);
-  write_texts(json, "models", scope.models);
   write_texts(json, "modules", scope.modules);
   write_texts(json, "purposes", scope.purposes);
   json.field("module", scope.module).field("purpose", scope.purpose);
@@ -107,7 +106,10 @@ std::string write_key_spec(const keys::KeySpec& spec) {
   if (spec.not_before) json.field("not_before", format_utc(*spec.not_before));
   write_scope(json, spec.scope);
   if (spec.scope.upstream) json.field("upstream", *spec.scope.upstream);
-  json.field("may_name_organization", spec.scope.may_name_organization).end_object();
+  if (!spec.layer.empty()) json.field("layer", spec.layer);
+  json.field("may_name_organization", spec.scope.may_name_organization);
+  write_restrictions(json, spec.restrictions);
+  json.end_object();
   return out;
 }
 
@@ -127,7 +129,13 @@ void write_key_members(JsonWriter& json, const keys::KeyInfo& key, UtcTime now) 
       .field("replaced_by", key.replaced_by);
   write_scope(json, key.scope);
   json.field("upstream", key.scope.upstream)
-      .field("may_name_organization", key.scope.may_name_organization);
+      .field("may_name_organization", key.scope.may_name_organization)
+      .field("layer", key.layer.empty() ? std::nullopt : std::optional(key.layer))
+      .field("last_used_at", utc(key.last_used_at));
+  // Readers find these two always; an empty list restricts nothing.
+  if (key.restrictions.endpoints.empty()) json.key("endpoints").begin_array().end_array();
+  if (key.restrictions.models.empty()) json.key("models").begin_array().end_array();
+  write_restrictions(json, key.restrictions);
 }
 
 std::string key_json(const keys::KeyInfo& key, UtcTime now) {

@@ -8,6 +8,7 @@
 #include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/house.h"
+#include "cli/restriction_options.h"
 
 namespace sallyport::cli {
 namespace {
@@ -60,16 +61,18 @@ std::string list_of(const JsonValue& object, std::string_view member) {
   return out.empty() ? "all" : out;
 }
 
-std::optional<keys::KeySpec> spec_of(const Invocation& call) {
+Result<keys::KeySpec> spec_of(const Invocation& call) {
   keys::KeySpec spec;
   spec.name = call.value("name");
   spec.owner = call.value("owner");
   if (call.has("life")) {
     spec.life = parse_duration(call.value("life"));
-    if (!spec.life) return std::nullopt;
+    if (!spec.life) return fail(Code::kInvalid, "--life must be a duration such as 8h");
   }
-  spec.scope.endpoints = call.all("endpoint");
-  spec.scope.models = call.all("model");
+  Result<Restrictions> restrictions = restrictions_of(call);
+  if (!restrictions) return std::unexpected(restrictions.error());
+  spec.restrictions = std::move(*restrictions);
+  spec.layer = call.value("layer");
   spec.scope.modules = call.all("allow-module");
   spec.scope.purposes = call.all("allow-purpose");
   if (call.has("module")) spec.scope.module = call.value("module");
@@ -77,6 +80,18 @@ std::optional<keys::KeySpec> spec_of(const Invocation& call) {
   if (call.has("upstream")) spec.scope.upstream = call.value("upstream");
   spec.scope.may_name_organization = call.has("may-name-organization");
   return spec;
+}
+
+// What restricts the key beyond endpoints and models.
+void print_restrictions(const Invocation& call, const JsonValue& key) {
+  Restrictions restrictions;
+  for (const auto& [member, value] : key.members()) {
+    if (member == "endpoints" || member == "models") continue;
+    (void)read_restriction(member, value, restrictions);  // most members are something else
+  }
+  for (const auto& [member, value] : restriction_lines(restrictions)) {
+    call.out << fmt::format("{:<12} {}\n", member, value);
+  }
 }
 
 std::string key_target(const Invocation& call, std::string_view verb = {}) {
@@ -92,7 +107,7 @@ bool alive(const JsonValue& key) {
 
 int keys_create(const Invocation& call, const Programs&) {
   const auto spec = spec_of(call);
-  if (!spec) return complain(call, kUsage, "usage", "--life must be a duration such as 8h");
+  if (!spec) return complain(call, kUsage, "usage", spec.error().what);
   const auto reply = ask_house(call, "POST", "/admin/v1/keys", admin::write_key_spec(*spec));
   if (!reply) return exit_of_unasked(reply.error());
   if (reply->status == 409) {
@@ -177,7 +192,8 @@ int keys_show(const Invocation& call, const Programs&) {
   for (const char* member : {"endpoints", "models"}) {
     call.out << fmt::format("{:<12} {}\n", member, list_of(*key, member));
   }
-  for (const char* member : {"upstream", "module", "purpose"}) {
+  print_restrictions(call, *key);
+  for (const char* member : {"layer", "last_used_at", "upstream", "module", "purpose"}) {
     const std::string text = text_of(*key, member, "");
     if (!text.empty()) call.out << fmt::format("{:<12} {}\n", member, text);
   }

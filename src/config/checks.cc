@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/checks.h"
 
+#include <algorithm>
 #include <set>
 
 #include "config/provider_fields.h"
 #include "config/values.h"
+#include "keys/identity_mapping.h"
 
 namespace sallyport::config {
 namespace {
@@ -49,9 +51,37 @@ class Checks {
              "${env:NAME} or file:/path");
     }
     if (!keys.required) warn("keys.required", "the gate is open: anybody may use it");
+    if (keys.keep_on_store_failure) {
+      warn("keys.on_store_failure",
+           "while the store is silent, what other processes revoke goes on working here");
+    }
     if (keys.life_max > std::chrono::hours(24)) {
       warn("keys.life_max", "keys may live longer than a day");
     }
+  }
+
+  void identities(const keys::Config& keys, const upstream::Config& upstream) {
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < keys.identity_exchange.size(); ++i) {
+      const keys::IdentityMapping& mapping = keys.identity_exchange[i];
+      const std::string at = "keys.identity_exchange[" + std::to_string(i) + "]";
+      const Result<void> good = keys::check_mapping(mapping);
+      if (!good) refuse(at, good.error().what);
+      if (!names.insert(mapping.name).second) refuse(at + ".name", "used twice");
+      if (!mapping.jwks_file) {
+        const std::string& place = mapping.jwks_url ? *mapping.jwks_url : mapping.issuer;
+        trusted_place(at + (mapping.jwks_url ? ".jwks_url" : ".issuer"), place);
+      }
+      const bool known = std::ranges::any_of(
+          upstream.upstreams, [&](const auto& one) { return one.name == mapping.upstream; });
+      if (mapping.upstream && !known) refuse(at + ".upstream", "no upstream has that name");
+    }
+    const keys::LeakReportConfig& report = keys.leak_report;
+    if (!report.github_keys_url) return;
+    if (report.github_keys_file) {
+      refuse("keys.leak_report", "github_keys_url or github_keys_file, not both");
+    }
+    trusted_place("keys.leak_report.github_keys_url", *report.github_keys_url);
   }
 
   void upstreams(const upstream::Config& upstream) {
@@ -101,6 +131,12 @@ class Checks {
   }
 
  private:
+  // Whoever is on the way to a place of keys could put his own in.
+  void trusted_place(const std::string& field, const std::string& text) {
+    const auto url = parse_url(text);
+    if (url && !url->tls && !is_loopback_host(url->host)) refuse(field, "must be https");
+  }
+
   static bool loopback(const std::string& address) {
     const auto parsed = parse_host_port(address);
     return parsed && parsed->address.is_loopback();
@@ -172,6 +208,7 @@ void check_together(const Config& config, const Positions& where, bool secrets,
   checks.bodies(config.http);
   checks.keys(config.keys);
   checks.upstreams(config.upstream);
+  checks.identities(config.keys, config.upstream);
   checks.audit(config.audit);
   checks.admin(config.admin);
 }

@@ -31,8 +31,6 @@ struct Principal {
   UtcTime expires_at{};                     // the earliest end of the whole chain
   std::shared_ptr<const Layer> layer = {};  // innermost; null only for an open gate
   std::string layer_path = {};          // "acme/support/user_42"; empty: the key hangs on no layer
-  std::vector<std::string> endpoints;   // "POST /v1/responses", "GET /v1/models/*"; empty = all
-  std::vector<std::string> models;      // exact, or a prefix that ends in '*'; empty = all
   std::optional<std::string> upstream;  // name of the upstream this key must use
   bool may_name_organization = false;   // OpenAI-Organization / OpenAI-Project of the client pass
   std::vector<std::string> modules;     // what X-Sallyport-Module may say

@@ -39,14 +39,19 @@ std::shared_ptr<const Principal> everybody() {
 
 }  // namespace
 
-Identify::Identify(bool required, KeyRing::Reader reader, const Clock& clock)
-    : reader_(std::move(reader)), clock_(clock), everybody_(required ? nullptr : everybody()) {}
+Identify::Identify(bool required, KeyRing::Reader reader, const Clock& clock,
+                   const Geography* geography)
+    : reader_(std::move(reader)),
+      clock_(clock),
+      geography_(geography),
+      everybody_(required ? nullptr : everybody()) {}
 
 Result<std::unique_ptr<Identify>> Identify::make(const Config& config, const KeyRing& ring,
-                                                 const Clock& clock) {
+                                                 const Clock& clock, const Geography* geography) {
   Result<KeyRing::Reader> reader = KeyRing::Reader::make(ring);
   if (!reader) return std::unexpected(reader.error());
-  return std::unique_ptr<Identify>(new Identify(config.required, std::move(*reader), clock));
+  return std::unique_ptr<Identify>(
+      new Identify(config.required, std::move(*reader), clock, geography));
 }
 
 Task<std::optional<Refusal>> Identify::admit(Exchange& x) { co_return decide(x); }
@@ -61,7 +66,12 @@ std::optional<Refusal> Identify::decide(Exchange& x) {
     return missing();
   }
 
-  KeyCheck check = reader_.check(x.credential->reveal(), clock_.now());
+  KeyCheck check =
+      reader_.check(x.credential->reveal(), {.now = clock_.now(),
+                                             .source = &x.source,
+                                             .certificate_thumbprint = x.certificate_thumbprint,
+                                             .geography = geography_,
+                                             .dpop = nullptr});
   if (check.fault == KeyFault::kNone) {
     x.principal = std::move(check.principal);
     return std::nullopt;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "event/ports/geography.h"
 #include "exchange/stage.h"
 #include "keys/config.h"
 #include "keys/key_ring.h"
@@ -16,9 +17,11 @@ namespace sallyport::keys {
 // One per thread: it owns the thread's reader of the ring.
 class Identify final : public Stage {
  public:
-  // `ring` and `clock` outlive the stage; kUnavailable only if OpenSSL fails.
+  // All outlive the stage; kUnavailable only if OpenSSL fails. Without a geography a key that is
+  // bound to a country or a network opens nothing.
   static Result<std::unique_ptr<Identify>> make(const Config& config, const KeyRing& ring,
-                                                const Clock& clock);
+                                                const Clock& clock,
+                                                const Geography* geography = nullptr);
   const char* name() const override { return "identify"; }
   Task<std::optional<Refusal>> admit(Exchange& x) override;
 
@@ -26,10 +29,11 @@ class Identify final : public Stage {
   std::optional<Refusal> decide(Exchange& x);
 
  private:
-  Identify(bool required, KeyRing::Reader reader, const Clock& clock);
+  Identify(bool required, KeyRing::Reader reader, const Clock& clock, const Geography* geography);
 
   KeyRing::Reader reader_;
   const Clock& clock_;
+  const Geography* geography_;
   std::shared_ptr<const Principal> everybody_;  // only where no key is required
 };
 

@@ -28,11 +28,16 @@ class IdentifyTest : public ::testing::Test {
 };
 
 TEST_F(IdentifyTest, AValidKeyNamesItsHolder) {
-  const CreatedKey key =
-      ring_
-          ->create({.name = "user_42", .owner = "", .life = {}, .not_before = {}, .scope = {}},
-                   "admin")
-          .value();
+  const CreatedKey key = ring_
+                             ->create({.name = "user_42",
+                                       .owner = "",
+                                       .life = {},
+                                       .not_before = {},
+                                       .scope = {},
+                                       .layer = {},
+                                       .restrictions = {}},
+                                      "admin")
+                             .value();
   Exchange x;
   EXPECT_FALSE(ask(x, key.text.reveal()));
   ASSERT_TRUE(x.principal);
@@ -43,12 +48,26 @@ TEST_F(IdentifyTest, AValidKeyNamesItsHolder) {
 
 // Invariant 3 begins here: a refusal tells a thief nothing, and nothing of the key comes back.
 TEST_F(IdentifyTest, Invariant3AllRefusalsLookTheSameAndQuoteNothing) {
-  const CreatedKey revoked =
-      ring_->create({.name = "r", .owner = "", .life = {}, .not_before = {}, .scope = {}}, "admin")
-          .value();
-  const CreatedKey expired =
-      ring_->create({.name = "e", .owner = "", .life = 1s, .not_before = {}, .scope = {}}, "admin")
-          .value();
+  const CreatedKey revoked = ring_
+                                 ->create({.name = "r",
+                                           .owner = "",
+                                           .life = {},
+                                           .not_before = {},
+                                           .scope = {},
+                                           .layer = {},
+                                           .restrictions = {}},
+                                          "admin")
+                                 .value();
+  const CreatedKey expired = ring_
+                                 ->create({.name = "e",
+                                           .owner = "",
+                                           .life = 1s,
+                                           .not_before = {},
+                                           .scope = {},
+                                           .layer = {},
+                                           .restrictions = {}},
+                                          "admin")
+                                 .value();
   ASSERT_TRUE(ring_->revoke("r", "admin"));
   clock_.advance(2s);
   const Secret stranger = mint_key();
@@ -98,9 +117,16 @@ TEST_F(IdentifyTest, NoCredentialIsToldHowToSendOne) {
 }
 
 TEST_F(IdentifyTest, ASilentStoreIsOurFaultAndStaysClosed) {
-  const CreatedKey key =
-      ring_->create({.name = "a", .owner = "", .life = {}, .not_before = {}, .scope = {}}, "admin")
-          .value();
+  const CreatedKey key = ring_
+                             ->create({.name = "a",
+                                       .owner = "",
+                                       .life = {},
+                                       .not_before = {},
+                                       .scope = {},
+                                       .layer = {},
+                                       .restrictions = {}},
+                                      "admin")
+                             .value();
   store_.failing = true;
   clock_.advance(6s);
   ASSERT_FALSE(ring_->refresh_if_changed());

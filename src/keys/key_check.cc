@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The path of every request through the ring: no lock, no allocation, no disk.
+// The path of every request through the ring: no lock, no disk; what a request is told of its key
+// is made when the key is first seen, and kept.
+#include <algorithm>
 #include <utility>
 
+#include "keys/bindings.h"
 #include "keys/key_ring.h"
 #include "keys/key_snapshot.h"
 
 namespace sallyport::keys {
 namespace {
 
-std::int64_t ms(UtcTime time) { return time.time_since_epoch().count(); }
+// Principals that a thread keeps; a key that is pushed out costs about a microsecond again.
+constexpr std::size_t kSlots = 1024;
+constexpr std::int64_t kUseStepMs = 60'000;
 
 }  // namespace
 
@@ -30,43 +35,107 @@ const char* name(KeyFault fault) {
       return "other_pepper";
     case KeyFault::kRevoked:
       return "revoked";
+    case KeyFault::kLayerRevoked:
+      return "layer_revoked";
+    case KeyFault::kDamaged:
+      return "damaged";
     case KeyFault::kExpired:
       return "expired";
     case KeyFault::kNotYetValid:
       return "not_yet_valid";
+    case KeyFault::kIssuedBefore:
+      return "issued_before";
+    case KeyFault::kLayerExpired:
+      return "layer_expired";
+    case KeyFault::kWrongSource:
+      return "wrong_source";
+    case KeyFault::kWrongCountry:
+      return "wrong_country";
+    case KeyFault::kWrongNetwork:
+      return "wrong_network";
+    case KeyFault::kWrongHours:
+      return "wrong_hours";
+    case KeyFault::kWrongCertificate:
+      return "wrong_certificate";
+    case KeyFault::kWrongProof:
+      return "wrong_proof";
     case KeyFault::kUnavailable:
       return "key_store_unavailable";
   }
   return "unknown";
 }
 
+// --- The state of a key and its layers
+
 UtcTime KeyRing::latest(UtcTime now) const {
   std::int64_t seen = latest_ms_.load(std::memory_order_relaxed);
   while (ms(now) > seen) {
     if (latest_ms_.compare_exchange_weak(seen, ms(now), std::memory_order_relaxed)) return now;
   }
-  return UtcTime(std::chrono::milliseconds(seen));
+  return utc(seen);
+}
+
+// What is final comes before what is a matter of time; no role and no flag comes before either.
+KeyFault KeyRing::chain_fault(const Found& found, UtcTime now) {
+  const Entry& entry = found.entry();
+  if (entry.revoked()) return KeyFault::kRevoked;
+  KeyFault above = KeyFault::kNone;
+  if (entry.layer != nullptr) {
+    above = found.layer == nullptr ? KeyFault::kDamaged : found.layer->fault(entry.created_ms, now);
+  }
+  if (above == KeyFault::kLayerRevoked) return above;
+  if (entry.damaged) return KeyFault::kDamaged;
+  if (ms(now) >= entry.expires_ms) return KeyFault::kExpired;
+  return above;
+}
+
+KeyRing::Found KeyRing::locate(const Snapshot& snapshot, std::string_view kid) {
+  Found found{.snapshot = &snapshot, .shard = nullptr, .at = 0, .layer = nullptr};
+  found.shard = snapshot.find(kid, found.at);
+  if (found.shard == nullptr) return found;
+  const std::string* path = found.entry().layer;
+  if (path != nullptr) found.layer = snapshot.tree->find(*path);
+  return found;
 }
 
 bool KeyRing::alive(std::string_view kid, UtcTime now) const {
   if (kid == kOpenKid) return !required_;
   const std::shared_ptr<const Snapshot> snapshot = published_.snapshot();
-  const std::shared_ptr<const Entry>* entry = snapshot->find(kid);
-  if (entry == nullptr) return false;
-  const KeyInfo& key = (*entry)->info;
-  return key.state != KeyState::kRevoked && latest(now) < key.expires_at;
+  const Found found = locate(*snapshot, kid);
+  return found.shard != nullptr && chain_fault(found, latest(now)) == KeyFault::kNone;
 }
 
-KeyRing::Reader::Reader(const KeyRing& ring, KeyMac mac)
-    : ring_(&ring), mac_(std::move(mac)), snapshot_(ring.published_) {}
+// --- Reader
+
+struct KeyRing::Reader::Slot {
+  Kid kid{};
+  std::uint64_t serial = 0;  // of the snapshot it was made from
+  std::shared_ptr<const Principal> principal;
+};
+
+KeyRing::Reader::Reader(const KeyRing& ring, KeyMac mac, std::vector<KeyMac> previous)
+    : ring_(&ring),
+      mac_(std::move(mac)),
+      previous_(std::move(previous)),
+      snapshot_(ring.published_),
+      slots_(kSlots) {}
+KeyRing::Reader::Reader(Reader&&) noexcept = default;
+KeyRing::Reader& KeyRing::Reader::operator=(Reader&&) noexcept = default;
+KeyRing::Reader::~Reader() = default;
 
 Result<KeyRing::Reader> KeyRing::Reader::make(const KeyRing& ring) {
   Result<KeyMac> mac = ring.mac_.copy();
   if (!mac) return std::unexpected(mac.error());
-  return Reader(ring, std::move(*mac));
+  std::vector<KeyMac> previous;
+  for (const KeyMac& old : ring.previous_) {
+    Result<KeyMac> copy = old.copy();
+    if (!copy) return std::unexpected(copy.error());
+    previous.push_back(std::move(*copy));
+  }
+  return Reader(ring, std::move(*mac), std::move(previous));
 }
 
-KeyCheck KeyRing::Reader::check(std::string_view credential, UtcTime now) {
+KeyCheck KeyRing::Reader::check(std::string_view credential, const Presented& shown) {
   const ParsedKey parsed = parse_key(credential);
   const auto refuse = [&](KeyFault fault) {
     return KeyCheck{.fault = fault, .principal = nullptr, .claimed_kid = parsed.kid};
@@ -75,24 +144,84 @@ KeyCheck KeyRing::Reader::check(std::string_view credential, UtcTime now) {
   if (parsed.fault == FormatFault::kBadChecksum) return refuse(KeyFault::kBadChecksum);
   if (ring_->stale_.load(std::memory_order_relaxed)) return refuse(KeyFault::kUnavailable);
 
-  // The same work for a kid we know and one we do not.
-  const Result<Mac> mac = mac_.compute(credential);
-  if (!mac) return refuse(KeyFault::kUnavailable);
-  const std::shared_ptr<const Entry>* found = snapshot_->find(parsed.kid);
-  const bool right = equal(*mac, found ? (*found)->mac : ring_->dummy_mac_);
-  if (is_public_kid(parsed.kid)) return refuse(KeyFault::kPublicKid);
-  if (found == nullptr) return refuse(KeyFault::kUnknown);
-  const Entry& entry = **found;
-  if (entry.other_pepper) return refuse(KeyFault::kOtherPepper);
-  if (!right) return refuse(KeyFault::kBadSecret);
+  const Found found = locate(*snapshot_, parsed.kid);
+  const KeyFault stranger = authenticate(credential, parsed.kid, found);
+  if (stranger != KeyFault::kNone) return refuse(stranger);
+  const KeyFault unfit = admit(found, shown);
+  if (unfit != KeyFault::kNone) return refuse(unfit);
+  return {.fault = KeyFault::kNone, .principal = principal(found), .claimed_kid = parsed.kid};
+}
 
-  // No role and no flag comes before this.
-  if (entry.info.state == KeyState::kRevoked) return refuse(KeyFault::kRevoked);
-  if (ring_->latest(now) >= entry.info.expires_at) return refuse(KeyFault::kExpired);
-  if (entry.info.not_before && now < *entry.info.not_before) return refuse(KeyFault::kNotYetValid);
-  return {.fault = KeyFault::kNone,
-          .principal = std::shared_ptr<const Principal>(*found, &entry.principal),
-          .claimed_kid = parsed.kid};
+// The same work for a kid we know and one we do not.
+KeyFault KeyRing::Reader::authenticate(std::string_view credential, std::string_view kid,
+                                       const Found& found) {
+  const std::uint8_t pepper = found.shard == nullptr ? 0 : found.entry().pepper;
+  const bool old = pepper > 0 && pepper <= previous_.size();
+  const Result<Mac> mac = (old ? previous_[pepper - 1U] : mac_).compute(credential);
+  if (!mac) return KeyFault::kUnavailable;
+  const bool right = equal(*mac, found.shard ? found.entry().mac : ring_->dummy_mac_);
+  if (is_public_kid(kid)) return KeyFault::kPublicKid;
+  if (found.shard == nullptr) return KeyFault::kUnknown;
+  if (pepper > previous_.size()) return KeyFault::kOtherPepper;
+  if (!right) return KeyFault::kBadSecret;
+  if (old) {
+    const Result<Mac> renewed = mac_.compute(credential);
+    if (renewed) ring_->offer_remac(kid, pepper, *renewed);
+  }
+  return KeyFault::kNone;
+}
+
+KeyFault KeyRing::Reader::admit(const Found& found, const Presented& shown) {
+  const UtcTime now = ring_->latest(shown.now);
+  const KeyFault dead = chain_fault(found, now);
+  if (dead != KeyFault::kNone) return dead;
+  const Entry& entry = found.entry();
+  if (entry.not_before_ms != kNoTime && ms(shown.now) < entry.not_before_ms) {
+    return KeyFault::kNotYetValid;
+  }
+  Bindings bindings(shown);
+  KeyFault fault = bindings.fault(entry.grant->restrictions);
+  for (const LayerNode* node = found.layer; node != nullptr && fault == KeyFault::kNone;
+       node = node->parent.get()) {
+    fault = bindings.fault(node->info.restrictions);
+  }
+  if (fault != KeyFault::kNone) return fault;
+  if (entry.used_ms->load(std::memory_order_relaxed) + kUseStepMs <= ms(shown.now)) {
+    entry.used_ms->store(ms(shown.now), std::memory_order_relaxed);
+  }
+  return KeyFault::kNone;
+}
+
+std::shared_ptr<const Principal> KeyRing::Reader::principal(const Found& found) {
+  const Kid& kid = found.shard->kids[found.at];
+  Slot& slot = slots_[TextHash()(text(kid)) % kSlots];
+  if (slot.principal && slot.serial == found.snapshot->serial && slot.kid == kid) {
+    return slot.principal;
+  }
+  const Entry& entry = found.entry();
+  const KeyScope& scope = entry.grant->scope;
+  auto made = std::make_shared<Principal>();
+  made->api_key_id = found.shard->name(entry);
+  made->kid = text(kid);
+  made->expires_at = utc(entry.expires_ms);
+  for (const LayerNode* node = found.layer; node != nullptr; node = node->parent.get()) {
+    if (node->info.expires_at)
+      made->expires_at = std::min(made->expires_at, *node->info.expires_at);
+  }
+  auto layer = std::make_shared<Layer>();
+  layer->parent = found.layer == nullptr ? nullptr : found.layer->layer;
+  layer->account = "key:" + made->api_key_id;
+  layer->restrictions = entry.grant->restrictions;
+  made->layer = std::move(layer);
+  if (entry.layer != nullptr) made->layer_path = *entry.layer;
+  made->upstream = scope.upstream;
+  made->may_name_organization = scope.may_name_organization;
+  made->modules = scope.modules;
+  made->purposes = scope.purposes;
+  made->module = scope.module;
+  made->purpose = scope.purpose;
+  slot = {.kid = kid, .serial = found.snapshot->serial, .principal = std::move(made)};
+  return slot.principal;
 }
 
 }  // namespace sallyport::keys

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "event/scope_pattern.h"
+#include "keys/layers.h"
 
 namespace sallyport::keys {
 namespace {
@@ -29,8 +29,6 @@ Result<void> check_words(const std::vector<std::string>& words, const char* what
 
 Result<void> check_scope(const KeyScope& scope) {
   const Result<void> checks[] = {
-      check_words(scope.endpoints, "endpoints (\"METHOD /path\")", valid_endpoint_pattern),
-      check_words(scope.models, "models", valid_model_pattern),
       check_words(scope.modules, "modules", valid_label),
       check_words(scope.purposes, "purposes", valid_label),
   };
@@ -82,6 +80,13 @@ bool valid_key_name(std::string_view name) {
 
 bool valid_label(std::string_view text) { return !text.empty() && plain(text, kTextBytesMax); }
 
+Result<void> check_restrictions(const Restrictions& restrictions) {
+  if (restrictions.empty()) return {};
+  const Result<Restrictions> read = parse_restrictions(restrictions_json(restrictions));
+  if (!read) return std::unexpected(read.error());
+  return {};
+}
+
 Result<void> check_spec(const KeySpec& spec) {
   if (!valid_key_name(spec.name)) {
     return fail(Code::kInvalid, "a name is 1 to 64 characters of A-Z a-z 0-9 _ . -");
@@ -91,6 +96,11 @@ Result<void> check_spec(const KeySpec& spec) {
   if (spec.life && spec.life->count() <= 0) {
     return fail(Code::kInvalid, "the life of a key must be above zero");
   }
+  if (!spec.layer.empty() && !layer_kind(spec.layer)) {
+    return fail(Code::kInvalid, std::string("layer is ") + std::string(kLayerPathForm));
+  }
+  const Result<void> restricted = check_restrictions(spec.restrictions);
+  if (!restricted) return restricted;
   return check_scope(spec.scope);
 }
 

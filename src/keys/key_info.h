@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "event/restrictions.h"
 
 namespace sallyport::keys {
 
@@ -23,16 +24,15 @@ enum class KeyState { kActive, kRetiring, kRevoked };
 std::string_view name(KeyState state);
 std::optional<KeyState> parse_key_state(std::string_view text);
 
-// What a key may do. Empty lists allow all; words that cannot be read allow nothing.
+// How a key's requests are labelled and sent; what it may do stands in Restrictions.
 struct KeyScope {
-  std::vector<std::string> endpoints;  // event/scope_pattern.h
-  std::vector<std::string> models;
   std::vector<std::string> modules;   // what X-Sallyport-Module may say
   std::vector<std::string> purposes;  // what X-Sallyport-Purpose may say
   std::string module = "unlisted";    // when the client names none
   std::string purpose = "unlisted";
   std::optional<std::string> upstream;  // the upstream this key must use
   bool may_name_organization = false;   // OpenAI-Organization and -Project of the client pass
+  friend bool operator==(const KeyScope&, const KeyScope&) = default;
 };
 
 // What is asked for when a key is created.
@@ -42,6 +42,8 @@ struct KeySpec {
   std::optional<std::chrono::milliseconds> life;  // none: the configured default
   std::optional<UtcTime> not_before;
   KeyScope scope;
+  std::string layer;  // path of the layer it hangs on (keys/layers.h); empty: none
+  Restrictions restrictions;
 };
 
 struct KeyInfo {
@@ -58,6 +60,9 @@ struct KeyInfo {
   std::optional<std::string> revoked_by, revoked_why;
   std::optional<std::string> replaced_by;  // kid
   KeyScope scope;
+  std::string layer;
+  Restrictions restrictions;
+  std::optional<UtcTime> last_used_at;  // coarse: to the minute
 };
 
 // "active", "retiring", "revoked", "expired" or "not_yet_valid": what a list shows.
@@ -68,6 +73,9 @@ bool valid_key_name(std::string_view name);
 
 // A text of a person (owner, actor, reason, module): 1 to 256 bytes without control characters.
 bool valid_label(std::string_view text);
+
+// What the parser of the written form would say: kInvalid names the member that is wrong.
+Result<void> check_restrictions(const Restrictions& restrictions);
 
 // What can be said about a spec without knowing the ring: kInvalid with a sentence that says what.
 Result<void> check_spec(const KeySpec& spec);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// All keys of the installation in memory, checked against an immutable snapshot, made durable in
-// the store. Creating is durable first and works then; revoking works first and is made durable
-// then, so that a broken disk never keeps a stolen key alive. Knows nothing of requests.
+// All keys of the installation and the layers above them in memory, checked against an immutable
+// snapshot, made durable in the store. Creating is durable first and works then; revoking works
+// first and is made durable then, so that a broken disk never keeps a stolen key alive. Knows
+// nothing of requests.
 #pragma once
 
 #include <atomic>
@@ -11,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,30 +24,16 @@
 #include "event/ports/revocations.h"
 #include "event/principal.h"
 #include "keys/config.h"
+#include "keys/key_fault.h"
 #include "keys/key_format.h"
 #include "keys/key_mac.h"
 #include "keys/key_store.h"
+#include "keys/layers.h"
 
 namespace sallyport::keys {
 
 // The kid and the name under which everybody passes an open gate (keys.required: false).
 inline constexpr std::string_view kOpenKid = "open";
-
-// Why a credential is not honoured: for the record, never for the caller.
-enum class KeyFault {
-  kNone,
-  kBadFormat,
-  kBadChecksum,
-  kPublicKid,  // a key of the published test vectors
-  kUnknown,
-  kBadSecret,    // the kid is ours, the rest is not
-  kOtherPepper,  // the row was written under another pepper and cannot be checked
-  kRevoked,
-  kExpired,
-  kNotYetValid,
-  kUnavailable,  // not the caller's fault: the store has been silent for too long
-};
-const char* name(KeyFault fault);  // "bad_format", "bad_checksum", ...
 
 struct KeyCheck {
   KeyFault fault = KeyFault::kBadFormat;
@@ -56,16 +44,20 @@ struct KeyCheck {
 struct CreatedKey {
   Secret text;  // shown once
   KeyInfo info;
+  std::vector<std::string> warnings = {};  // what it states beyond its layer, and will not get
 };
 
 class KeyRing final : public Revocations {
  public:
   // A store that has been silent for this long may have been told of a revocation that we did not
-  // hear: every key is then refused with kUnavailable, until it speaks again.
+  // hear: every key is then refused with kUnavailable, until it speaks again (unless the
+  // configuration says to keep what is known).
   static constexpr std::int64_t kStalenessMaxUs = 5'000'000;
+  static constexpr std::int64_t kUsesEveryUs = 60'000'000;  // how often last_used_at is written
 
   // kInvalid: pepper or configuration; kUnavailable, kCorrupt: the store. `store` and `clock`
-  // outlive the ring; `config` is copied but for the pepper, of which only a keyed context is kept.
+  // outlive the ring; `config` is copied but for the peppers, of which only keyed contexts are
+  // kept.
   static Result<std::unique_ptr<KeyRing>> open(const Config& config, KeyStore& store,
                                                const Clock& clock);
   ~KeyRing() override;
@@ -76,7 +68,14 @@ class KeyRing final : public Revocations {
   // By kid or name; of several keys with the name the newest that is not revoked, else the newest.
   Result<KeyInfo> show(std::string_view kid_or_name) const;
 
+  std::vector<LayerInfo> layers() const;  // by path: parents before children
+  Result<LayerInfo> layer(std::string_view path) const;
+  // kNone if what hangs on the layer now may work; else what stands in its way.
+  KeyFault layer_fault(std::string_view path, UtcTime now) const;
+
   std::uint64_t version() const override;
+  // False once the key or a layer above it was revoked, has expired, or accepts only what was
+  // issued later. Bindings are not asked again: hours may end while a stream is under way.
   bool alive(std::string_view kid, UtcTime now) const override;
 
   // Checks credentials; one per thread, the ring outlives it. At most about a microsecond.
@@ -94,36 +93,80 @@ class KeyRing final : public Revocations {
   Result<std::vector<KeyInfo>> revoke(std::string_view kid_or_name, std::string_view actor,
                                       std::string_view why = {});
 
-  // A new configuration: required, life and life_max; keys that exist keep their end. The pepper
-  // stays.
+  // Creates or changes a layer. kInvalid: the spec; kNotFound: no such parent; kDenied: the layer
+  // is revoked, or its parent is revoked or expired; each with a sentence that says what.
+  Result<PutLayer> put_layer(const LayerSpec& spec, std::string_view actor);
+  // The same for many, all or nothing; parents may be among them.
+  Result<std::vector<PutLayer>> put_layers(std::span<const LayerSpec> specs,
+                                           std::string_view actor);
+
+  // Kills everything below for good. As revoke(): dead first, then durable.
+  Result<LayerInfo> revoke_layer(std::string_view path, std::string_view actor,
+                                 std::string_view why = {});
+
+  // From now on only keys created, and tokens dated, at `when` or later work below this layer.
+  // Only moves forward: an earlier moment than the one in force changes nothing. kInvalid: `when`
+  // lies in the future. Dead first, then durable, as revoke().
+  Result<LayerInfo> issued_before(std::string_view path, UtcTime when, std::string_view actor);
+
+  // A new configuration: required, life, life_max, what happens when the store is silent; keys
+  // that exist keep their end. The peppers stay.
   Result<void> take(const Config& config);
 
-  // Takes over what other processes changed; true if anything was. Call it every 250 ms.
+  // Takes over what other processes changed; true if anything was. Writes what waits (revocations
+  // that are not durable, MACs under a new pepper, last uses). Call it every 250 ms.
   Result<bool> refresh_if_changed();
 
  private:
   struct Entry;
+  struct Shard;
+  struct Pool;
+  struct LayerNode;
+  struct LayerTree;
   struct Snapshot;
+  struct Draft;
+  struct Found;
 
   KeyRing(KeyStore& store, const Clock& clock, KeyMac mac, bool has_pepper);
 
   Result<void> validate(const KeySpec& spec, std::string_view actor) const;
   std::vector<KeyInfo> find(std::string_view kid_or_name) const;
   UtcTime latest(UtcTime now) const;
+  int pepper_of(std::string_view pepper_id) const;
+  Result<std::vector<LayerInfo>> plan(std::span<const LayerSpec> specs, std::string_view actor,
+                                      std::vector<PutLayer>& answers) const;
+  static Found locate(const Snapshot& snapshot, std::string_view kid);
+  static KeyFault chain_fault(const Found& found, UtcTime now);
 
   // Take mutex_ shortly.
   void apply(std::vector<KeyRow> rows, bool whole);
+  void apply_layers(std::vector<LayerRow> rows, bool whole);
   void revoke_in_memory(std::string_view kid_or_name, std::string_view actor, std::string_view why);
+  bool end_in_memory(const LayerEnding& ending);
+  // Hold mutex_.
+  void publish_layers();
   // Hold store_mutex_.
   Result<bool> refresh();
+  Result<bool> load_news(bool whole);
   Result<void> make_durable();
+  Result<void> make_keys_durable();
+  Result<void> make_layers_durable();
+  Result<LayerInfo> end_layer(LayerEnding ending);
+  void write_remacs();
+  void write_uses();
   void heard(const Error* silence);  // null: the store answered
+  void complain(const char* what, std::string_view which, const Error& error);
 
-  std::atomic<bool> required_{true};
+  // Request path: a key was checked under an old pepper; its MAC under the present one. Never
+  // waits; what does not fit is offered again by the next request.
+  void offer_remac(std::string_view kid, int pepper, const Mac& mac) const;
+
+  std::atomic<bool> required_{true}, keep_when_silent_{false};
   std::atomic<std::chrono::milliseconds> life_{}, life_max_{};
   KeyStore& store_;
   const Clock& clock_;
   const KeyMac mac_;
+  std::vector<KeyMac> previous_;  // old peppers; never changes after open()
   const bool has_pepper_;
   Mac dummy_mac_{};  // what an unknown kid is compared with
 
@@ -136,27 +179,47 @@ class KeyRing final : public Revocations {
   // Whoever changes the snapshot; never held while the store is asked, so that a stuck disk does
   // not delay the death of a key. Locked after store_mutex_.
   std::mutex mutex_;
-  std::map<std::string, Revocation> undurable_;  // by kid: dead here, not yet in the store
+  std::map<std::string, Revocation> undurable_;          // by kid: dead here, not yet in the store
+  std::map<std::string, LayerEnding> undurable_layers_;  // by path
+  std::map<std::string, LayerRow, std::less<>> layers_;  // what the tree is made of
+
+  mutable std::mutex remac_mutex_;
+  mutable std::map<std::string, Remac, std::less<>> remacs_;  // by kid, at most kRemacsMax
 
   std::mutex store_mutex_;
   std::optional<KeyStore::Mark> mark_;
-  std::uint64_t loaded_version_ = 0;
-  std::int64_t heard_us_ = 0;  // steady: when the store last answered
-  bool clock_complained_ = false, durable_complained_ = false;
+  std::uint64_t loaded_version_ = 0, loaded_layers_ = 0;
+  std::int64_t heard_us_ = 0;         // steady: when the store last answered
+  std::int64_t uses_written_us_ = 0;  // steady
+  UtcTime uses_written_at_{};
+  bool clock_complained_ = false, durable_complained_ = false, silence_told_ = false;
 };
 
 class KeyRing::Reader {
  public:
   static Result<Reader> make(const KeyRing& ring);
+  Reader(Reader&&) noexcept;
+  Reader& operator=(Reader&&) noexcept;
+  ~Reader();
 
-  // `now` is the wall clock. The principal stays valid for as long as it is held.
-  KeyCheck check(std::string_view credential, UtcTime now);
+  // The principal stays valid for as long as it is held.
+  KeyCheck check(std::string_view credential, const Presented& shown);
 
  private:
-  Reader(const KeyRing& ring, KeyMac mac);
+  struct Slot;
+  Reader(const KeyRing& ring, KeyMac mac, std::vector<KeyMac> previous);
+
+  // The steps of check(), for derived tokens, too: whose key is this; may it work now, here; what
+  // its requests are told.
+  KeyFault authenticate(std::string_view credential, std::string_view kid, const Found& found);
+  KeyFault admit(const Found& found, const Presented& shown);
+  std::shared_ptr<const Principal> principal(const Found& found);
+
   const KeyRing* ring_;
   KeyMac mac_;
+  std::vector<KeyMac> previous_;
   Published<Snapshot>::Reader snapshot_;
+  std::vector<Slot> slots_;  // principals that were made lately, by kid
 };
 
 }  // namespace sallyport::keys

@@ -34,7 +34,7 @@ class KeyRingTest : public ::testing::Test {
   }
   static KeyFault check(const KeyRing& ring, const Secret& key, UtcTime now) {
     KeyRing::Reader reader = KeyRing::Reader::make(ring).value();
-    const KeyCheck result = reader.check(key.reveal(), now);
+    const KeyCheck result = reader.check(key.reveal(), {.now = now});
     EXPECT_EQ(result.principal != nullptr, result.fault == KeyFault::kNone);
     return result.fault;
   }
@@ -48,8 +48,8 @@ TEST_F(KeyRingTest, ACreatedKeyWorksAndSaysWhoseItIs) {
   const auto ring = open();
   KeySpec wanted = spec("user_42_readonly");
   wanted.owner = "team blue";
-  wanted.scope.endpoints = {"GET /v1/models*"};
-  wanted.scope.models = {"gpt-5*"};
+  wanted.restrictions.endpoints = {"GET /v1/models*"};
+  wanted.restrictions.models = {"gpt-5*"};
   wanted.scope.modules = {"search"};
   wanted.scope.module = "chat";
   wanted.scope.upstream = "azure";
@@ -57,13 +57,15 @@ TEST_F(KeyRingTest, ACreatedKeyWorksAndSaysWhoseItIs) {
   const CreatedKey key = ring->create(wanted, "admin").value();
 
   KeyRing::Reader reader = KeyRing::Reader::make(*ring).value();
-  const KeyCheck result = reader.check(key.text.reveal(), clock_.now());
+  const KeyCheck result = reader.check(key.text.reveal(), {.now = clock_.now()});
   ASSERT_EQ(result.fault, KeyFault::kNone);
   EXPECT_EQ(result.principal->api_key_id, "user_42_readonly");
   EXPECT_EQ(result.principal->kid, key.info.kid);
   EXPECT_EQ(result.principal->expires_at, kStart + 8h) << "the default life";
-  EXPECT_EQ(result.principal->endpoints, wanted.scope.endpoints);
-  EXPECT_EQ(result.principal->models, wanted.scope.models);
+  ASSERT_TRUE(result.principal->layer);
+  EXPECT_EQ(result.principal->layer->account, "key:user_42_readonly");
+  EXPECT_EQ(result.principal->layer->restrictions, wanted.restrictions);
+  EXPECT_FALSE(result.principal->layer->parent);
   EXPECT_EQ(result.principal->modules, wanted.scope.modules);
   EXPECT_EQ(result.principal->module, "chat");
   EXPECT_EQ(result.principal->purpose, "unlisted");
@@ -92,7 +94,7 @@ TEST_F(KeyRingTest, EveryRefusalHasItsReason) {
   const Secret forged = mint_key(
       [&](std::size_t length) { return ++draws == 1 ? key.info.kid : std::string(length, 'x'); });
   KeyRing::Reader reader = KeyRing::Reader::make(*ring).value();
-  const KeyCheck result = reader.check(forged.reveal(), clock_.now());
+  const KeyCheck result = reader.check(forged.reveal(), {.now = clock_.now()});
   EXPECT_EQ(result.fault, KeyFault::kBadSecret);
   EXPECT_EQ(result.claimed_kid, key.info.kid) << "the record may say what was claimed";
   EXPECT_EQ(check(*ring, other.text), KeyFault::kNone);
@@ -141,14 +143,14 @@ TEST_F(KeyRingTest, Invariant5ARevokedKeyIsDeadAtOnceForReadersThatAreUnderWay) 
   const auto ring = open();
   const CreatedKey key = ring->create(spec("a"), "admin").value();
   KeyRing::Reader reader = KeyRing::Reader::make(*ring).value();
-  ASSERT_EQ(reader.check(key.text.reveal(), kStart).fault, KeyFault::kNone);
+  ASSERT_EQ(reader.check(key.text.reveal(), {.now = kStart}).fault, KeyFault::kNone);
   const std::uint64_t version = ring->version();
 
   const std::vector<KeyInfo> revoked = ring->revoke("a", "admin", "stolen").value();
   ASSERT_EQ(revoked.size(), 1u);
   EXPECT_EQ(revoked[0].revoked_by, "admin");
   EXPECT_EQ(revoked[0].revoked_why, "stolen");
-  EXPECT_EQ(reader.check(key.text.reveal(), kStart).fault, KeyFault::kRevoked);
+  EXPECT_EQ(reader.check(key.text.reveal(), {.now = kStart}).fault, KeyFault::kRevoked);
   EXPECT_FALSE(ring->alive(key.info.kid, kStart));
   EXPECT_NE(ring->version(), version) << "live streams look when the version moves";
   EXPECT_EQ(store_.row(key.info.kid).info.state, KeyState::kRevoked) << "durable, too";
@@ -267,11 +269,12 @@ const SpecCase kSpecs[] = {
     {"no life", [](KeySpec& s) { s.life = 0ms; }, false},
     {"a life before now", [](KeySpec& s) { s.life = -1h; }, false},
     {"valid after its end", [](KeySpec& s) { s.not_before = kStart + 8h; }, false},
-    {"an endpoint", [](KeySpec& s) { s.scope.endpoints = {"POST /v1/responses"}; }, true},
-    {"an unreadable endpoint", [](KeySpec& s) { s.scope.endpoints = {"/v1/responses"}; }, false},
-    {"an empty endpoint", [](KeySpec& s) { s.scope.endpoints = {""}; }, false},
-    {"an unreadable model", [](KeySpec& s) { s.scope.models = {"g*t"}; }, false},
-    {"too many models", [](KeySpec& s) { s.scope.models.assign(257, "gpt"); }, false},
+    {"an endpoint", [](KeySpec& s) { s.restrictions.endpoints = {"POST /v1/responses"}; }, true},
+    {"an unreadable endpoint", [](KeySpec& s) { s.restrictions.endpoints = {"/v1/responses"}; },
+     false},
+    {"an empty endpoint", [](KeySpec& s) { s.restrictions.endpoints = {""}; }, false},
+    {"an unreadable model", [](KeySpec& s) { s.restrictions.models = {"g*t"}; }, false},
+    {"too many models", [](KeySpec& s) { s.restrictions.models.assign(257, "gpt"); }, false},
     {"a line feed in a purpose", [](KeySpec& s) { s.scope.purposes = {"a\nb"}; }, false},
     {"an empty module", [](KeySpec& s) { s.scope.module = ""; }, false},
     {"a control character in the owner", [](KeySpec& s) { s.owner = "a\x1b[31m"; }, false},
@@ -405,7 +408,7 @@ TEST_F(KeyRingTest, ReadersOnOtherThreadsSeeWholeSnapshotsOnly) {
     readers.emplace_back([&] {
       KeyRing::Reader reader = KeyRing::Reader::make(*ring).value();
       while (!stop) {
-        if (reader.check(key.text.reveal(), kStart).fault != KeyFault::kNone) ++wrong;
+        if (reader.check(key.text.reveal(), {.now = kStart}).fault != KeyFault::kNone) ++wrong;
       }
     });
   }

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "base/result.h"
 #include "keys/key_info.h"
 #include "keys/key_mac.h"
+#include "keys/layers.h"
 
 namespace sallyport::keys {
 
@@ -20,6 +23,12 @@ struct KeyRow {
   KeyInfo info;
   Mac mac{};
   std::string pepper_id;  // of the pepper the mac was made with
+  bool damaged = false;   // its restrictions cannot be read: such a key opens nothing
+};
+
+struct LayerRow {
+  LayerInfo info;
+  bool damaged = false;  // as above: nothing below it opens
 };
 
 struct Revocation {
@@ -27,6 +36,26 @@ struct Revocation {
   UtcTime at{};
   std::string by;
   std::string why;
+};
+
+// The end of a layer, or of what was issued before a moment; what is absent stays as it is.
+struct LayerEnding {
+  std::string path;
+  std::optional<Revocation> revocation;  // its kid is empty
+  std::optional<UtcTime> issued_before;  // only ever moves forward
+};
+
+// A key's MAC under another pepper: the same key, written anew.
+struct Remac {
+  std::string kid;
+  std::string old_pepper_id;
+  Mac mac{};
+  std::string pepper_id;
+};
+
+struct KeyUse {
+  std::string kid;
+  UtcTime at{};
 };
 
 // Any thread; calls block on the disk, at most about 2 s. A store that does not answer is
@@ -55,6 +84,24 @@ class KeyStore {
   // Durable when it returns; the value is the row as it stands. A row that is revoked already stays
   // as it is. kNotFound: no such kid.
   virtual Result<KeyRow> revoke(const Revocation& revocation) = 0;
+
+  // As load(), for layers; parents before children in no particular order.
+  virtual Result<std::vector<LayerRow>> load_layers(std::uint64_t version) = 0;
+
+  // Creates what is not there and changes owner, end and restrictions of what is; all or nothing,
+  // durable when it returns. The value are the rows as they stand. kDenied: one of them, or the
+  // parent of one, is revoked; kNotFound: a parent is neither there nor among them.
+  virtual Result<std::vector<LayerRow>> put_layers(std::span<const LayerInfo> layers) = 0;
+
+  // Durable when it returns; the value is the row as it stands. What is revoked already stays as
+  // it is. kNotFound: no such layer.
+  virtual Result<LayerRow> end_layer(const LayerEnding& ending) = 0;
+
+  // Under the pepper each row has now, else nothing; never anything but mac and pepper.
+  virtual Result<void> remac(std::span<const Remac> keys) = 0;
+
+  // When keys were last used, to the minute; later times win. Makes no new version of a key.
+  virtual Result<void> note_used(std::span<const KeyUse> uses) = 0;
 };
 
 }  // namespace sallyport::keys

@@ -21,7 +21,10 @@ enum class LayerKind { kOrganisation, kProject, kPrincipal };
 std::string_view name(LayerKind kind);
 // Nothing for a path that is none: 1 to 3 names of [A-Za-z0-9_.-]{1,64}, separated by '/'.
 std::optional<LayerKind> layer_kind(std::string_view path);
-std::string layer_account(std::string_view path);  // "project:acme/support"
+std::string layer_account(std::string_view path);      // "project:acme/support"
+std::string_view layer_parent(std::string_view path);  // "acme" of "acme/support"; empty: none
+inline constexpr std::string_view kLayerPathForm =
+    "1 to 3 names of 1 to 64 characters of A-Z a-z 0-9 _ . -, separated by '/'";
 
 // What is asked for when a layer is created or changed.
 struct LayerSpec {
@@ -46,5 +49,21 @@ struct LayerInfo {
   std::optional<std::string> revoked_by, revoked_why;
   Restrictions restrictions;
 };
+
+// "active", "expired" or "revoked", of the layer alone: what a list shows.
+std::string_view status(const LayerInfo& layer, UtcTime now);
+
+// What can be said about a spec without knowing the tree: kInvalid with a sentence that says what.
+Result<void> check_layer_spec(const LayerSpec& spec);
+
+struct PutLayer {
+  LayerInfo layer;
+  std::optional<LayerInfo> before;    // none: it is new
+  std::vector<std::string> warnings;  // what it states beyond its parent, and will not get
+};
+
+// Where `child` states more than `parent` has; it never gets it. One sentence each; silence where
+// patterns cannot be compared.
+std::vector<std::string> wider_than_parent(const Restrictions& child, const Restrictions& parent);
 
 }  // namespace sallyport::keys

@@ -3,6 +3,7 @@
 // acts as another process that writes the same store.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <string>
@@ -17,7 +18,7 @@ class MemoryKeyStore final : public KeyStore {
  public:
   bool failing = false;    // answers kUnavailable to everything
   bool read_only = false;  // only to changes, like a full disk
-  int revocations_asked = 0;
+  int revocations_asked = 0, uses_asked = 0;
 
   Result<Mark> mark() override {
     if (failing) return down();
@@ -58,6 +59,82 @@ class MemoryKeyStore final : public KeyStore {
     return at->second;
   }
 
+  Result<std::vector<LayerRow>> load_layers(std::uint64_t version) override {
+    if (failing) return down();
+    std::vector<LayerRow> rows;
+    for (const auto& [path, row] : layers_) {
+      if (row.info.version > version) rows.push_back(row);
+    }
+    return rows;
+  }
+  Result<std::vector<LayerRow>> put_layers(std::span<const LayerInfo> layers) override {
+    if (failing || read_only) return down();
+    std::map<std::string, LayerRow> next = layers_;
+    std::uint64_t version = version_;
+    std::vector<LayerRow> rows;
+    for (const LayerInfo& layer : layers) {
+      const auto held = next.find(layer.path);
+      const std::string above(layer_parent(layer.path));
+      if (held != next.end() && held->second.info.revoked) return revoked();
+      if (!above.empty() && !next.contains(above)) return fail(Code::kNotFound, "no parent");
+      if (!above.empty() && next.at(above).info.revoked) return revoked();
+      LayerInfo row = layer;
+      if (held != next.end()) {
+        row = held->second.info;
+        row.owner = layer.owner;
+        row.expires_at = layer.expires_at;
+        row.restrictions = layer.restrictions;
+      }
+      row.version = ++version;
+      next[layer.path] = {row};
+      rows.push_back({row});
+    }
+    layers_ = std::move(next);
+    version_ = version;
+    return rows;
+  }
+  Result<LayerRow> end_layer(const LayerEnding& ending) override {
+    ++revocations_asked;
+    if (failing || read_only) return down();
+    const auto at = layers_.find(ending.path);
+    if (at == layers_.end()) return fail(Code::kNotFound, "no such layer");
+    LayerInfo& layer = at->second.info;
+    if (ending.revocation && !layer.revoked) {
+      layer.revoked = true;
+      layer.revoked_at = ending.revocation->at;
+      layer.revoked_by = ending.revocation->by;
+      layer.revoked_why = ending.revocation->why;
+    }
+    if (ending.issued_before &&
+        (!layer.issued_before || *layer.issued_before < *ending.issued_before)) {
+      layer.issued_before = ending.issued_before;
+    }
+    layer.version = ++version_;
+    return at->second;
+  }
+  Result<void> remac(std::span<const Remac> keys) override {
+    if (failing || read_only) return down();
+    for (const Remac& remac : keys) {
+      const auto at = rows_.find(remac.kid);
+      if (at == rows_.end() || at->second.pepper_id != remac.old_pepper_id) continue;
+      at->second.mac = remac.mac;
+      at->second.pepper_id = remac.pepper_id;
+      at->second.info.version = ++version_;
+    }
+    return {};
+  }
+  Result<void> note_used(std::span<const KeyUse> uses) override {
+    ++uses_asked;
+    if (failing || read_only) return down();
+    for (const KeyUse& use : uses) {
+      const auto at = rows_.find(use.kid);
+      if (at == rows_.end()) continue;
+      std::optional<UtcTime>& held = at->second.info.last_used_at;
+      held = std::max(held.value_or(use.at), use.at);
+    }
+    return {};
+  }
+
   // What the calls in `act` change is heard of by mark(), as if another process had made them.
   void other(const auto& act) {
     act();
@@ -65,17 +142,22 @@ class MemoryKeyStore final : public KeyStore {
   }
   void replace() {  // an empty store takes this one's place
     rows_.clear();
+    layers_.clear();
     version_ = 0;
     ++mark_.generation;
   }
   KeyRow& row(const std::string& kid) { return rows_.at(kid); }
+  LayerRow& layer_row(const std::string& path) { return layers_[path]; }
+  void touch_layer(const std::string& path) { layers_.at(path).info.version = ++version_; }
   void touch(const std::string& kid) { rows_.at(kid).info.version = ++version_; }
 
  private:
   static std::unexpected<Error> down() { return fail(Code::kUnavailable, "the store is down"); }
+  static std::unexpected<Error> revoked() { return fail(Code::kDenied, "the layer is revoked"); }
   Mark mark_;
   std::uint64_t version_ = 0;
   std::map<std::string, KeyRow> rows_;
+  std::map<std::string, LayerRow> layers_;
 };
 
 }  // namespace sallyport::keys

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/models.h"
 
+#include <utility>
+
 #include "event/scope_pattern.h"
+#include "policy/model_list.h"
 #include "provider/endpoints.h"
 
 namespace sallyport::policy {
@@ -31,6 +34,22 @@ Refusal model_required() {
           .param = "model"};
 }
 
+constexpr std::string_view kModelsPath = "/v1/models";
+
+bool lists_models(const Exchange& x) { return x.method == "GET" && x.path == kModelsPath; }
+
+bool restricted(const Principal& caller, const Config& config) {
+  return !config.models_allow.empty() ||
+         !every_layer(caller, [](const Restrictions& layer) { return layer.models.empty(); });
+}
+
+bool allowed(const Principal& caller, const Config& config, std::string_view model) {
+  return any_model_matches(config.models_allow, model) &&
+         every_layer(caller, [&](const Restrictions& layer) {
+           return any_model_matches(layer.models, model);
+         });
+}
+
 }  // namespace
 
 Task<std::optional<Refusal>> Models::admit(Exchange& x) { co_return decide(x); }
@@ -40,16 +59,20 @@ std::optional<Refusal> Models::decide(Exchange& x) const {
     x.denied_because = "no_principal";
     return model_not_allowed();
   }
-  const std::vector<std::string>& own = x.principal->models;
-  if (own.empty() && config_.models_allow.empty()) return std::nullopt;
+  const Principal& caller = *x.principal;
+  if (!restricted(caller, config_)) return std::nullopt;
 
   // A model that is named counts, wherever the table expects one.
-  if (x.model &&
-      !(any_model_matches(own, *x.model) && any_model_matches(config_.models_allow, *x.model))) {
+  if (x.model && !allowed(caller, config_, *x.model)) {
     x.denied_because = "model";
     return model_not_allowed();
   }
   const provider::Endpoint& endpoint = provider::find_endpoint(x.method, x.path);
+  if (endpoint.family.starts_with("models") && x.path.size() > kModelsPath.size() + 1 &&
+      !allowed(caller, config_, std::string_view(x.path).substr(kModelsPath.size() + 1))) {
+    x.denied_because = "model";
+    return model_not_allowed();
+  }
   if (endpoint.model == provider::ModelIn::kIndirect) {
     x.denied_because = "model_not_visible";
     return model_not_visible();
@@ -61,6 +84,18 @@ std::optional<Refusal> Models::decide(Exchange& x) const {
     return model_required();
   }
   return std::nullopt;
+}
+
+void Models::answer(Exchange& x) {
+  if (!lists_models(x) || x.answer.status != 200 || !x.answer.body || !x.principal) return;
+  if (!restricted(*x.principal, config_)) return;
+  const std::shared_ptr<const Principal> caller = x.principal;
+  ModelAllowed may = [caller, list = config_.models_allow](std::string_view model) {
+    return allowed(*caller, Config{.models_allow = list}, model);
+  };
+  x.answer.body = filter_model_list(std::move(x.answer.body), std::move(may));
+  x.answer.content_length.reset();
+  std::erase_if(x.answer.headers, [](const auto& header) { return header.first == "etag"; });
 }
 
 }  // namespace sallyport::policy

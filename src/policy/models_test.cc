@@ -117,7 +117,9 @@ TEST(Models, DecidesOnTheModel) {
     if (std::string_view(c.method) == "POST") x.body.kind = BodyKind::kJson;
     if (c.model != kNone) x.model = c.model;
     Principal caller;
-    caller.models = c.key;
+    auto layer = std::make_shared<Layer>();
+    layer->restrictions.models = c.key;
+    caller.layer = std::move(layer);
     x.principal = std::make_shared<const Principal>(std::move(caller));
     const std::optional<Refusal> refusal = Models(config).decide(x);
     EXPECT_EQ(refusal ? refusal->status : 0, c.status) << c.why;
@@ -125,6 +127,39 @@ TEST(Models, DecidesOnTheModel) {
       EXPECT_STREQ(refusal->code, c.code) << c.why;
       EXPECT_NE(x.denied_because, nullptr) << c.why;
     }
+  }
+}
+
+TEST(Models, EveryLayerMustAllow) {
+  const Config config;
+  auto outer = std::make_shared<Layer>();
+  outer->restrictions.models = {"gpt-5.5"};
+  auto inner = std::make_shared<Layer>();
+  inner->parent = outer;
+  inner->restrictions.models = {"gpt-5*",
+                                "o9"};  // states more than its parent, and does not get it
+  Principal caller;
+  caller.layer = inner;
+  const auto shared = std::make_shared<const Principal>(std::move(caller));
+  for (const auto& [model, status] :
+       {std::pair{"gpt-5.5", 0}, {"gpt-5.5-mini", 403}, {"o9", 403}}) {
+    Exchange x;
+    x.method = "POST";
+    x.path = "/v1/responses";
+    x.body.kind = BodyKind::kJson;
+    x.model = model;
+    x.principal = shared;
+    const auto refusal = Models(config).decide(x);
+    EXPECT_EQ(refusal ? refusal->status : 0, status) << model;
+  }
+  for (const auto& [path, status] :
+       {std::pair{"/v1/models", 0}, {"/v1/models/gpt-5.5", 0}, {"/v1/models/o9", 403}}) {
+    Exchange x;
+    x.method = "GET";
+    x.path = path;
+    x.principal = shared;
+    const auto refusal = Models(config).decide(x);
+    EXPECT_EQ(refusal ? refusal->status : 0, status) << path;
   }
 }
 

@@ -29,6 +29,14 @@ Refusal unsupported_media_type(std::string message) {
   return {.status = 415, .code = "unsupported_media_type", .message = std::move(message)};
 }
 
+// Read-only is what neither creates nor changes nor bills: reading stored objects and models, and
+// counting tokens. What the table does not know may do anything.
+bool only_reads(const Exchange& x, const provider::Endpoint& endpoint) {
+  if (x.method == "POST") return x.path == "/v1/responses/input_tokens";
+  if (x.method != "GET" && x.method != "HEAD") return false;
+  return provider::known(endpoint) && endpoint.family != "realtime";
+}
+
 // Is `token` a member of the comma-separated list?
 bool list_names(std::string_view list, std::string_view token) {
   while (!list.empty()) {
@@ -84,13 +92,17 @@ std::optional<Refusal> Scope::decide(Exchange& x) const {
     x.denied_because = "administrative_path";
     return endpoint_not_allowed();
   }
-  if (!any_endpoint_matches(caller.endpoints, x.method, x.path)) {
-    x.denied_because = "endpoint";
-    return endpoint_not_allowed();
-  }
+  const provider::Endpoint& endpoint = provider::find_endpoint(x.method, x.path);
+  const bool reads = only_reads(x, endpoint);
+  const bool allowed = every_layer(caller, [&](const Restrictions& layer) {
+    if (!any_endpoint_matches(layer.endpoints, x.method, x.path)) x.denied_because = "endpoint";
+    if (layer.read_only && !reads) x.denied_because = "read_only";
+    return x.denied_because == nullptr;
+  });
+  if (!allowed) return endpoint_not_allowed();
   if (provider::websocket_endpoint(x.path) && asks_for_websocket(x))
     return websocket_not_supported();
-  return check_body(x, provider::find_endpoint(x.method, x.path));
+  return check_body(x, endpoint);
 }
 
 }  // namespace sallyport::policy

@@ -150,7 +150,9 @@ Exchange exchange(const Case& c, net::BodySource& body) {
   x.incoming_length = c.body;
   Principal caller;
   caller.api_key_id = "user";
-  caller.endpoints = c.endpoints;
+  auto layer = std::make_shared<Layer>();
+  layer->restrictions.endpoints = c.endpoints;
+  caller.layer = std::move(layer);
   x.principal = std::make_shared<const Principal>(std::move(caller));
   return x;
 }
@@ -173,6 +175,54 @@ TEST(Scope, ABodyOfUnknownLengthIsABody) {
   const std::optional<Refusal> refusal = Scope().decide(x);
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->status, 415);
+}
+
+struct ReadOnlyCase {
+  const char* method;
+  const char* path;
+  bool passes;
+};
+
+const ReadOnlyCase kReadOnly[] = {
+    {"GET", "/v1/models", true},
+    {"GET", "/v1/models/gpt-5.5", true},
+    {"HEAD", "/v1/models", true},
+    {"GET", "/v1/responses/r", true},
+    {"GET", "/v1/chat/completions", true},
+    {"GET", "/v1/files/f/content", true},
+    {"GET", "/v1/batches", true},
+    {"POST", "/v1/responses/input_tokens", true},
+    {"POST", "/v1/responses", false},
+    {"POST", "/v1/chat/completions", false},
+    {"POST", "/v1/embeddings", false},
+    {"POST", "/v1/moderations", false},
+    {"POST", "/v1/files", false},
+    {"POST", "/v1/vector_stores/v/search", false},
+    {"POST", "/v1/responses/r/cancel", false},
+    {"DELETE", "/v1/files/f", false},
+    {"DELETE", "/v1/models/m", false},
+    {"GET", "/v1/realtime", false},
+    {"GET", "/v1/brand/new", false},
+    {"PUT", "/v1/files/f", false},
+};
+
+TEST(Scope, ReadOnlyNeitherCreatesNorChangesNorBillsWhateverTheLayerItStandsOn) {
+  auto outer = std::make_shared<Layer>();
+  outer->restrictions.read_only = true;
+  auto inner = std::make_shared<Layer>();
+  inner->parent = outer;
+  Principal caller;
+  caller.layer = inner;
+  const auto shared = std::make_shared<const Principal>(std::move(caller));
+  for (const ReadOnlyCase& c : kReadOnly) {
+    Exchange x;
+    x.method = c.method;
+    x.path = c.path;
+    x.principal = shared;
+    const auto refusal = Scope().decide(x);
+    EXPECT_EQ(!refusal, c.passes) << c.method << " " << c.path;
+    if (refusal) EXPECT_STREQ(x.denied_because, "read_only") << c.method << " " << c.path;
+  }
 }
 
 TEST(Scope, WithoutAPrincipalItIsClosed) {

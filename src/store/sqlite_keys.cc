@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "store/sqlite.h"
+#include "store/sqlite_rows.h"
 
 namespace sallyport::store {
 namespace {
@@ -16,14 +17,16 @@ using keys::KeyRow;
 #define SALLYPORT_KEY_COLUMNS                                                                  \
   "kid, mac, pepper_id, version, state, name, owner, created_at, created_by, not_before, "     \
   "expires_at, revoked_at, revoked_by, revoked_why, replaced_by, endpoints, models, modules, " \
-  "purposes, module, purpose, upstream, may_name_organization"
+  "purposes, module, purpose, upstream, may_name_organization, layer, restrictions"
 
 constexpr char kInsert[] = "INSERT INTO keys (" SALLYPORT_KEY_COLUMNS
                            ") VALUES (?1, ?2, ?3, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
-                           "?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
-constexpr char kLoad[] =
-    "SELECT " SALLYPORT_KEY_COLUMNS " FROM keys WHERE version > ?1 ORDER BY version";
-constexpr char kFind[] = "SELECT " SALLYPORT_KEY_COLUMNS " FROM keys WHERE kid = ?1";
+                           "?15, '', '', ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+constexpr char kLoad[] = "SELECT " SALLYPORT_KEY_COLUMNS
+                         ", last_used_at FROM keys LEFT JOIN key_use USING (kid) "
+                         "WHERE version > ?1 ORDER BY version";
+constexpr char kFind[] = "SELECT " SALLYPORT_KEY_COLUMNS
+                         ", last_used_at FROM keys LEFT JOIN key_use USING (kid) WHERE kid = ?1";
 #undef SALLYPORT_KEY_COLUMNS
 
 constexpr char kNameLives[] =
@@ -72,14 +75,21 @@ Result<KeyRow> read_row(const Statement& row) {
   key.info.revoked_by = row.maybe_text(12);
   key.info.revoked_why = row.maybe_text(13);
   key.info.replaced_by = row.maybe_text(14);
-  key.info.scope.endpoints = split(row.text(15));
-  key.info.scope.models = split(row.text(16));
+  const std::string restrictions = row.text(24);
+  if (restrictions.empty()) {  // from before there were restrictions
+    key.info.restrictions.endpoints = split(row.text(15));
+    key.info.restrictions.models = split(row.text(16));
+  } else {
+    key.damaged = !read_restrictions(restrictions, key.info.restrictions);
+  }
   key.info.scope.modules = split(row.text(17));
   key.info.scope.purposes = split(row.text(18));
   key.info.scope.module = row.text(19);
   key.info.scope.purpose = row.text(20);
   key.info.scope.upstream = row.maybe_text(21);
   key.info.scope.may_name_organization = row.integer(22) != 0;
+  key.info.layer = row.text(23);
+  key.info.last_used_at = row.maybe_time(25);
   return key;
 }
 
@@ -98,14 +108,14 @@ void bind_row(Statement& to, const KeyRow& key) {
       .bind(13, key.info.revoked_by)
       .bind(14, key.info.revoked_why)
       .bind(15, key.info.replaced_by)
-      .bind(16, std::string_view(join(key.info.scope.endpoints)))
-      .bind(17, std::string_view(join(key.info.scope.models)))
       .bind(18, std::string_view(join(key.info.scope.modules)))
       .bind(19, std::string_view(join(key.info.scope.purposes)))
       .bind(20, std::string_view(key.info.scope.module))
       .bind(21, std::string_view(key.info.scope.purpose))
       .bind(22, key.info.scope.upstream)
-      .bind(23, std::int64_t{key.info.scope.may_name_organization});
+      .bind(23, std::int64_t{key.info.scope.may_name_organization})
+      .bind(24, std::string_view(key.info.layer))
+      .bind(25, std::string_view(restrictions_json(key.info.restrictions)));
 }
 
 Result<KeyRow> find(Sqlite& database, std::string_view kid) {

@@ -24,6 +24,11 @@ class SqliteKeys final : public keys::KeyStore {
   Result<std::vector<keys::KeyRow>> load(std::uint64_t version) override;
   Result<std::uint64_t> insert(const keys::KeyRow& row, UtcTime now) override;
   Result<keys::KeyRow> revoke(const keys::Revocation& revocation) override;
+  Result<std::vector<keys::LayerRow>> load_layers(std::uint64_t version) override;
+  Result<std::vector<keys::LayerRow>> put_layers(std::span<const keys::LayerInfo> layers) override;
+  Result<keys::LayerRow> end_layer(const keys::LayerEnding& ending) override;
+  Result<void> remac(std::span<const keys::Remac> keys) override;
+  Result<void> note_used(std::span<const keys::KeyUse> uses) override;
 
  private:
   explicit SqliteKeys(std::string path);

@@ -71,8 +71,8 @@ TEST_F(SqliteKeysTest, ARowComesBackAsItWasWritten) {
   KeyRow full = row("kid000000001", "user_42");
   full.info.owner = "team \"blue\" \xc3\xa9";
   full.info.not_before = kStart + 1s;
-  full.info.scope.endpoints = {"POST /v1/responses", "GET /v1/models*"};
-  full.info.scope.models = {"gpt-5*"};
+  full.info.restrictions.endpoints = {"POST /v1/responses", "GET /v1/models*"};
+  full.info.restrictions.models = {"gpt-5*"};
   full.info.scope.modules = {"search", "chat"};
   full.info.scope.purposes = {"support"};
   full.info.scope.module = "search";
@@ -94,8 +94,8 @@ TEST_F(SqliteKeysTest, ARowComesBackAsItWasWritten) {
   EXPECT_EQ(key.created_by, "admin");
   EXPECT_EQ(key.not_before, full.info.not_before);
   EXPECT_EQ(key.expires_at, full.info.expires_at);
-  EXPECT_EQ(key.scope.endpoints, full.info.scope.endpoints);
-  EXPECT_EQ(key.scope.models, full.info.scope.models);
+  EXPECT_EQ(key.restrictions.endpoints, full.info.restrictions.endpoints);
+  EXPECT_EQ(key.restrictions.models, full.info.restrictions.models);
   EXPECT_EQ(key.scope.modules, full.info.scope.modules);
   EXPECT_EQ(key.scope.purposes, full.info.scope.purposes);
   EXPECT_EQ(key.scope.module, "search");
@@ -110,7 +110,8 @@ TEST_F(SqliteKeysTest, ARowComesBackAsItWasWritten) {
   EXPECT_FALSE(plain.revoked_at);
   EXPECT_FALSE(plain.revoked_by);
   EXPECT_FALSE(plain.scope.upstream);
-  EXPECT_TRUE(plain.scope.endpoints.empty()) << "no list is no list, not a list of one empty word";
+  EXPECT_TRUE(plain.restrictions.endpoints.empty())
+      << "no list is no list, not a list of one empty word";
   EXPECT_FALSE(plain.scope.may_name_organization);
 }
 
@@ -258,10 +259,16 @@ TEST_F(SqliteKeysTest, Invariant5ARevocationByTheCommandLineReachesTheServer) {
   const auto server = keys::KeyRing::open(config, *server_store, clock).value();
   const auto cli = keys::KeyRing::open(config, *cli_store, clock).value();
   const auto check = [&](const Secret& key) {
-    return keys::KeyRing::Reader::make(*server)->check(key.reveal(), clock.now()).fault;
+    return keys::KeyRing::Reader::make(*server)->check(key.reveal(), {.now = clock.now()}).fault;
   };
 
-  const keys::KeySpec spec{.name = "a", .owner = "", .life = {}, .not_before = {}, .scope = {}};
+  const keys::KeySpec spec{.name = "a",
+                           .owner = "",
+                           .life = {},
+                           .not_before = {},
+                           .scope = {},
+                           .layer = {},
+                           .restrictions = {}};
   const keys::CreatedKey key = cli->create(spec, "cli").value();
   EXPECT_TRUE(server->refresh_if_changed().value());
   EXPECT_EQ(check(key.text), keys::KeyFault::kNone);
@@ -278,9 +285,15 @@ TEST_F(SqliteKeysTest, Invariant3NoKeyIsInTheFiles) {
   config.pepper = Secret(std::string(32, 'p'));
   const auto store = open();
   const auto ring = keys::KeyRing::open(config, *store, clock).value();
-  const keys::CreatedKey key =
-      ring->create({.name = "a", .owner = "", .life = {}, .not_before = {}, .scope = {}}, "x")
-          .value();
+  const keys::CreatedKey key = ring->create({.name = "a",
+                                             .owner = "",
+                                             .life = {},
+                                             .not_before = {},
+                                             .scope = {},
+                                             .layer = {},
+                                             .restrictions = {}},
+                                            "x")
+                                   .value();
   const std::string secret(key.text.reveal().substr(20, 32));
   bool kid_seen = false;
   for (const auto& file : std::filesystem::directory_iterator(folder_)) {
