@@ -245,6 +245,21 @@ Outcome set_list(const Field& field, const YamlNode& value, Place place) {
   return {};
 }
 
+Outcome set_map(const Field& field, const YamlNode& value, Place place) {
+  const auto refuse = [&] { return wrong("must be " + describe(field)); };
+  if (value.kind != YamlNode::Kind::kMap || value.members.empty()) return refuse();
+  if (value.members.size() > kItemsMax) return wrong("has more than 1024 entries");
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, text] : value.members) {
+    const bool good = text.kind == YamlNode::Kind::kScalar && !text.text.empty() &&
+                      is_text(text.text) && !key.text.empty() && is_text(key.text);
+    if (!good) return refuse();
+    texts[key.text] = text.text;
+  }
+  *std::get<std::map<std::string, std::string>*>(field.slot(place)) = std::move(texts);
+  return {};
+}
+
 }  // namespace
 
 Outcome set_field(const Field& field, const YamlNode& value, const Surroundings& around,
@@ -253,6 +268,7 @@ Outcome set_field(const Field& field, const YamlNode& value, const Surroundings&
       field.type == Type::kTexts || field.type == Type::kPatterns || field.type == Type::kNetworks;
   if (value.kind == YamlNode::Kind::kNull) return wrong("has no value; leave the field out");
   if (list) return set_list(field, value, place);
+  if (field.type == Type::kTextMap) return set_map(field, value, place);
   if (value.kind != YamlNode::Kind::kScalar) return wrong("must be " + describe(field));
   if (field.type == Type::kSecret) return set_secret(field, value, around, place, note);
   const auto text = read_text(field, value, around, note);
@@ -294,6 +310,8 @@ std::string describe(const Field& field) {
       return "a list of names, * only at the end";
     case Type::kNetworks:
       return "a list of networks such as 10.0.0.0/8";
+    case Type::kTextMap:
+      return "a section of names, each with a text";
   }
   return "";
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "config/identity_fields.h"
 #include "config/provider_fields.h"
 #include "config/values.h"
 
@@ -111,10 +112,19 @@ std::vector<Field> http_fields() {
        Reload::kLive,
        {},
        "[gate.example.com]"},
+      {"http.public_url",
+       kUrl,
+       AT(config->http.public_url),
+       "How clients call this gate; proofs of possession (DPoP) are held against it.",
+       0,
+       0,
+       Reload::kRestart,
+       {},
+       "https://gate.example.com"},
   };
 }
 
-std::vector<Field> rule_fields() {
+std::vector<Field> key_fields() {
   using enum Type;
   constexpr Reload kLive = Reload::kLive, kRestart = Reload::kRestart;
   return {
@@ -152,6 +162,13 @@ std::vector<Field> rule_fields() {
        0,
        kRestart,
        {"auto", "none"},
+  };
+}
+
+std::vector<Field> rule_fields() {
+  using enum Type;
+  constexpr Reload kLive = Reload::kLive, kRestart = Reload::kRestart;
+  return {
        "file:/etc/sallyport/GeoLite2-Country.mmdb"},
       {"policy.geo.network",
        kPath,
@@ -522,12 +539,17 @@ std::string show_value(const Field& field, const T& v) {
 std::span<const Field> fields() {
   static const std::vector<Field> table = [] {
     std::vector<Field> all;
-    for (auto* part : {listener_fields, http_fields, rule_fields, record_fields, house_fields,
+    for (auto* part : {listener_fields, http_fields, key_fields, identity_exchange_fields,
+                       leak_report_fields, rule_fields, record_fields, house_fields,
                        admin_login_fields, upstream_fields, upstream_call_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
     for (auto* part : {lease_fields, provider_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
+  } else if constexpr (std::is_same_v<Plain, std::map<std::string, std::string>>) {
+    std::string out = "{";
+    for (const auto& [name, text] : v) out += (out.size() > 1 ? ", " : "") + name + ": " + text;
+    return out + "}";
     }
     return all;
   }();
@@ -550,8 +572,6 @@ std::span<const Unavailable> unavailable() {
       {"cluster", "one node stands alone"},
       {"keys.rotate", "keys are replaced by creating a new one and revoking the old"},
       {"keys.accept_from", "keys are accepted from Authorization, api-key and x-api-key"},
-      {"keys.identity_exchange", "identity tokens are not exchanged for keys"},
-      {"keys.layers", "keys have no layers above them"},
       {"policy.scopes", "endpoints are limited per key only"},
       {"policy.hours", "requests are not limited to hours"},
       {"policy.consent", "consent is not checked"},

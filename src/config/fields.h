@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,6 +36,7 @@ enum class Type {
   kTexts,     // list of kText
   kPatterns,  // list of names; '*' only at the end
   kNetworks,  // list of CIDR ranges
+  kTextMap,   // any names, each with a kText
 };
 
 enum class Reload { kLive, kRestart };
@@ -44,13 +46,15 @@ struct Place {
   Config* config = nullptr;
   http::ListenerConfig* listener = nullptr;
   upstream::UpstreamConfig* upstream = nullptr;
+  keys::IdentityMapping* identity = nullptr;
 };
 
 // Where a value lives. Of a kWord field: bool (index 0 or 1 of `words`), Auth, or the word itself.
 using Slot = std::variant<std::monostate, bool*, int*, std::int64_t*, std::size_t*, double*,
                           std::chrono::milliseconds*, std::string*, std::optional<std::string>*,
                           std::vector<std::string>*, std::vector<Cidr>*, Secret*,
-                          std::shared_ptr<const Secret>*, upstream::UpstreamConfig::Auth*>;
+                          std::shared_ptr<const Secret>*, upstream::UpstreamConfig::Auth*,
+                          std::map<std::string, std::string>*>;
 
 struct Field {
   std::string_view path;  // "http.listeners[].tls.cert": [] marks a list section

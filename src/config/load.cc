@@ -136,6 +136,8 @@ class Loader {
       Place place{.config = &config_};
       if (listeners) {
         place.listener = &config_.http.listeners.emplace_back();
+      } else if (schema == "keys.identity_exchange") {
+        place.identity = &config_.keys.identity_exchange.emplace_back();
       } else {
         place.upstream = &config_.upstream.upstreams.emplace_back();
       }

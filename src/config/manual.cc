@@ -17,7 +17,10 @@ struct Defaults {
   Config config;
   http::ListenerConfig listener;
   upstream::UpstreamConfig upstream;
-  Place place() { return {.config = &config, .listener = &listener, .upstream = &upstream}; }
+  keys::IdentityMapping identity;
+  Place place() {
+    return {.config = &config, .listener = &listener, .upstream = &upstream, .identity = &identity};
+  }
 };
 
 std::string default_of(const Field& field) {
@@ -58,6 +61,9 @@ void write_leaf(JsonWriter& json, const Field& field) {
     json.field("type", "integer").field("minimum", field.min).field("maximum", field.max);
   } else if (is_list(field.type)) {
     json.field("type", "array").key("items").begin_object().field("type", "string").end_object();
+  } else if (field.type == Type::kTextMap) {
+    json.field("type", "object").key("additionalProperties");
+    json.begin_object().field("type", "string").end_object();
   } else if (field.type == Type::kSize || field.type == Type::kUsd) {
     json.key("type").begin_array().value("string").value("number").end_array();
   } else {
@@ -74,7 +80,7 @@ void write_leaf(JsonWriter& json, const Field& field) {
     json.field("default", value == "true");
   } else if (field.type == Type::kInteger) {
     json.key("default").raw(value);
-  } else if (!value.empty() && !is_list(field.type)) {
+  } else if (!value.empty() && !is_list(field.type) && field.type != Type::kTextMap) {
     json.field("default", value);
   }
   json.field("x-reload", field.reload == Reload::kRestart ? "restart" : "live").end_object();

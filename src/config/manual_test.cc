@@ -31,12 +31,15 @@ TEST(Fields, EachHasASentenceAndItsDefaultIsWithinItsLimits) {
   Config config;
   http::ListenerConfig listener;
   upstream::UpstreamConfig upstream;
-  const Place place{.config = &config, .listener = &listener, .upstream = &upstream};
+  keys::IdentityMapping identity;
+  const Place place{
+      .config = &config, .listener = &listener, .upstream = &upstream, .identity = &identity};
   for (const Field& field : fields()) {
     EXPECT_TRUE(seen.insert(field.path).second) << field.path << " stands twice";
     EXPECT_TRUE(field.meaning.ends_with('.')) << field.path;
     const bool scalar = field.type != Type::kSecret && field.type != Type::kTexts &&
-                        field.type != Type::kPatterns && field.type != Type::kNetworks;
+                        field.type != Type::kPatterns && field.type != Type::kNetworks &&
+                        field.type != Type::kTextMap;
     YamlNode value;
     value.kind = YamlNode::Kind::kScalar;
     value.text = show(field, place);

@@ -32,6 +32,21 @@ bool listeners_differ(const Config& a, const Config& b) {
   return false;
 }
 
+bool identities_differ(const Config& a, const Config& b) {
+  const auto& left = a.keys.identity_exchange;
+  const auto& right = b.keys.identity_exchange;
+  if (left.size() != right.size()) return true;
+  for (const Field& field : fields()) {
+    if (!field.path.starts_with("keys.identity_exchange[].")) continue;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      const Place one{.identity = const_cast<keys::IdentityMapping*>(&left[i])};
+      const Place other{.identity = const_cast<keys::IdentityMapping*>(&right[i])};
+      if (!same(field, one, other)) return true;
+    }
+  }
+  return false;
+}
+
 void compare_upstreams(const Config& running, const Config& next,
                        std::vector<std::string>& changed) {
   const auto& old_ones = running.upstream.upstreams;
@@ -71,6 +86,10 @@ std::expected<Reloaded, std::vector<Problem>> take_over(const Config& running, L
   if (listeners_differ(running, *next)) {
     next->http.listeners = running.http.listeners;
     result.kept.emplace_back("http.listeners");
+  }
+  if (identities_differ(running, *next)) {
+    next->keys.identity_exchange = running.keys.identity_exchange;
+    result.kept.emplace_back("keys.identity_exchange");
   }
   if (keep_leases(running, *next)) result.kept.emplace_back("upstream.lease");
   compare_upstreams(running, *next, result.changed);

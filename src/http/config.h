@@ -42,6 +42,7 @@ struct Config {
   std::int64_t half_close_grace_ms = 1'000;  // a FIN while waiting: answer within it, then cancel
   std::vector<Cidr> trusted_proxies;         // only these may set X-Forwarded-For
   std::vector<std::string> hosts;            // names an absolute-form target may have
+  std::optional<std::string> public_url;     // how clients call the gate, for DPoP proofs
 };
 
 }  // namespace sallyport::http

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keys/token_exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "keys/form.h"
+
+namespace sallyport::keys {
+namespace {
+
+constexpr std::string_view kGrant = "urn:ietf:params:oauth:grant-type:token-exchange";
+constexpr std::string_view kJwtType = "urn:ietf:params:oauth:token-type:jwt";
+constexpr std::string_view kIdTokenType = "urn:ietf:params:oauth:token-type:id_token";
+constexpr std::string_view kAccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
+
+std::unexpected<ExchangeFault> refuse(const char* error, const char* reason) {
+  return std::unexpected(ExchangeFault{400, error, reason});
+}
+std::unexpected<ExchangeFault> unavailable(const char* reason) {
+  return std::unexpected(ExchangeFault{503, "temporarily_unavailable", reason});
+}
+
+// The form of a content type: the media type, with no charset but UTF-8.
+Result<Form> read_form(std::string_view content_type, std::string_view body) {
+  const std::size_t semicolon = content_type.find(';');
+  const std::string type = lower_ascii(trim_ows(content_type.substr(0, semicolon)));
+  if (semicolon != std::string_view::npos) {
+    const std::string more = lower_ascii(trim_ows(content_type.substr(semicolon + 1)));
+    if (more != "charset=utf-8") return fail(Code::kInvalid, "another charset");
+  }
+  if (type == "application/x-www-form-urlencoded") return parse_form(body);
+  if (type == "application/json") return parse_json_form(body);
+  return fail(Code::kInvalid, "another content type");
+}
+
+std::string_view value(const Form& form, std::string_view name) {
+  const auto at = form.find(name);
+  return at == form.end() ? std::string_view() : std::string_view(at->second);
+}
+
+}  // namespace
+
+std::expected<ExchangeRequest, ExchangeFault> parse_exchange(std::string_view content_type,
+                                                             std::string_view body) {
+  const Result<Form> form = read_form(content_type, body);
+  if (!form) return refuse("invalid_request", "exchange_malformed");
+  const std::string_view grant = value(*form, "grant_type");
+  if (grant.empty()) return refuse("invalid_request", "exchange_malformed");
+  if (grant != kGrant) return refuse("unsupported_grant_type", "exchange_grant_type");
+  const std::string_view type = value(*form, "subject_token_type");
+  const std::string_view wanted = value(*form, "requested_token_type");
+  const std::string_view token = value(*form, "subject_token");
+  if (token.empty() || (type != kJwtType && type != kIdTokenType) ||
+      (!wanted.empty() && wanted != kAccessTokenType)) {
+    return refuse("invalid_request", "exchange_token_type");
+  }
+  for (const char* const name : {"actor_token", "actor_token_type"}) {
+    if (form->contains(name)) return refuse("invalid_request", "exchange_delegation");
+  }
+  for (const char* const name : {"resource", "audience"}) {
+    if (form->contains(name)) return refuse("invalid_target", "exchange_target");
+  }
+  return ExchangeRequest{std::string(token), std::string(value(*form, "scope"))};
+}
+
+// What one request carries to the other thread and back. Owned by both: the request may be gone
+// when the thread gets to it.
+struct TokenExchange::Case {
+  Case(std::atomic<int>& under_way, Jwt of) : jwt(std::move(of)), under_way_(under_way) {}
+  Case(const Case&) = delete;
+  ~Case() { --under_way_; }
+
+  Jwt jwt;
+  const Mapping* mapping = nullptr;
+  std::shared_ptr<const KeySet> keys;
+  Exchanged granted;
+  decltype(ExchangeBinding::prove) prove;
+  UtcTime now{};
+  std::expected<Granted, ExchangeFault> result = std::unexpected(ExchangeFault{});
+
+ private:
+  std::atomic<int>& under_way_;
+};
+
+TokenExchange::TokenExchange(net::Offload& offload, const Clock& clock, Mint mint)
+    : offload_(offload),
+      clock_(clock),
+      mint_(std::move(mint)),
+      started_(clock.now()),
+      used_(ReplayMemory::Limits{}) {}
+
+Result<std::unique_ptr<TokenExchange>> TokenExchange::make(
+    const std::vector<IdentityMapping>& mappings, KeySources& sources, net::Offload& offload,
+    const Clock& clock, Mint mint) {
+  std::unique_ptr<TokenExchange> made(new TokenExchange(offload, clock, std::move(mint)));
+  for (const IdentityMapping& config : mappings) {
+    const Result<void> good = check_mapping(config);
+    if (!good) return fail(Code::kInvalid, config.name + ": " + good.error().what);
+    KeySource::Place place;
+    place.url = config.jwks_url;
+    place.file = config.jwks_file;
+    if (!place.url && !place.file) place.issuer = config.issuer;
+    if (!place.file) place.ca_file = config.ca_file;
+    const Result<KeySource*> source = sources.add(std::move(place));
+    if (!source) return fail(source.error().code, config.name + ": " + source.error().what);
+    Mapping& mapping = made->mappings_.emplace_back();
+    mapping.config = config;
+    mapping.source = *source;
+    mapping.expected = {.issuer = config.issuer, .audience = config.audience, .algorithms = {}};
+    for (const std::string& algorithm : config.algorithms) {
+      mapping.expected.algorithms.push_back(*parse_signature_algorithm(algorithm));
+    }
+  }
+  return made;
+}
+
+// The first mapping that fits. The reason that is told is that of the mapping that came nearest.
+std::expected<const TokenExchange::Mapping*, ExchangeFault> TokenExchange::match(
+    const Jwt& jwt, UtcTime now) const {
+  const char* reason = name(JwtFault::kIssuer);
+  for (const Mapping& mapping : mappings_) {
+    const JwtFault fault = check_jwt(jwt, mapping.expected, now);
+    if (fault == JwtFault::kIssuer) continue;
+    if (fault != JwtFault::kNone) {
+      reason = name(fault);
+      continue;
+    }
+    if (claims_fit(mapping.config, jwt)) return &mapping;
+    reason = "exchange_claims";
+  }
+  return refuse("invalid_grant", reason);
+}
+
+std::expected<Exchanged, ExchangeFault> TokenExchange::grant(const Mapping& mapping, const Jwt& jwt,
+                                                             const ExchangeRequest& request,
+                                                             const ExchangeBinding& binding,
+                                                             UtcTime now) const {
+  const IdentityMapping& config = mapping.config;
+  auto principal = principal_name(config, jwt);
+  if (!principal) return refuse("invalid_grant", "exchange_principal");
+  // The leeway lets a token in whose end our clock has just passed; a key it does not give.
+  const auto left = *jwt.time("exp") - now;
+  if (left < std::chrono::seconds(1)) return refuse("invalid_grant", name(JwtFault::kExpired));
+  // What was used before the start is forgotten; what was issued before it may have been used.
+  if (config.single_use && *jwt.time("iat") < started_) {
+    return refuse("invalid_grant", "exchange_older_than_memory");
+  }
+
+  Exchanged granted;
+  granted.spec.name = std::move(*principal);
+  granted.spec.owner = config.owner;
+  granted.spec.life = std::min({config.life, kExchangedLifeMax, left});
+  granted.spec.restrictions.endpoints = config.endpoints;
+  granted.spec.restrictions.models = config.models;
+  granted.spec.scope.module = config.module;
+  granted.spec.scope.purpose = config.purpose;
+  granted.spec.scope.upstream = config.upstream;
+  granted.mapping_id = config.name;
+  granted.issuer = config.issuer;
+  granted.subject = jwt.text("sub").value_or("");
+  granted.spec.layer = config.layer;
+  if (!binding.certificate.empty()) granted.spec.restrictions.certificate = binding.certificate;
+  if (!narrow(request.scope, granted)) return refuse("invalid_scope", "exchange_scope");
+  return granted;
+}
+
+// The costly part: signature, memory, key.
+void TokenExchange::decide(Case& of) {
+  const PublicKey* const key = find_key(of.jwt, *of.keys);
+  if (key == nullptr || !of.jwt.signed_by(*key)) {
+    of.result = refuse("invalid_grant", name(JwtFault::kSignature));
+    return;
+  }
+  if (of.prove) {
+    auto thumbprint = of.prove();
+    if (!thumbprint) {
+      of.result = refuse("invalid_dpop_proof", thumbprint.error());
+      return;
+    }
+    of.granted.spec.restrictions.dpop = std::move(*thumbprint);
+  }
+  const bool once = of.mapping->config.single_use;
+  const std::string id = of.jwt.digest();
+  if (once) {
+    const UtcTime until = *of.jwt.time("exp") + kClockLeeway;
+    const ReplayMemory::Seen seen = used_.remember(of.granted.mapping_id, id, until, of.now);
+    if (seen == ReplayMemory::Seen::kAgain) of.result = refuse("invalid_grant", "exchange_replay");
+    if (seen == ReplayMemory::Seen::kFull) of.result = unavailable("exchange_memory_full");
+    if (seen != ReplayMemory::Seen::kFirstTime) return;
+  }
+  Result<Issued> issued = mint_(of.granted);
+  if (!issued) {
+    log::error("keys.exchange_failed",
+               {{"mapping", of.granted.mapping_id}, {"reason", issued.error().what}});
+    if (once) used_.forget(of.granted.mapping_id, id);
+    of.result = unavailable("exchange_mint_failed");
+    return;
+  }
+  of.result = Granted{std::move(*issued), of.granted.mapping_id, static_cast<bool>(of.prove)};
+}
+
+Task<std::expected<Granted, ExchangeFault>> TokenExchange::exchange(net::Loop& loop,
+                                                                    ExchangeRequest request,
+                                                                    ExchangeBinding binding) {
+  const UtcTime now = clock_.now();
+  auto jwt = Jwt::parse(request.subject_token);
+  if (!jwt) co_return refuse("invalid_grant", name(jwt.error()));
+  const auto mapping = match(*jwt, now);
+  if (!mapping) co_return std::unexpected(mapping.error());
+  auto granted = grant(**mapping, *jwt, request, binding, now);
+  if (!granted) co_return std::unexpected(granted.error());
+
+  if (jwt->kid().empty()) co_return refuse("invalid_grant", name(JwtFault::kUnknownKey));
+  auto keys = co_await (*mapping)->source->find(loop, jwt->kid());
+  if (!keys) co_return unavailable("exchange_no_keys");
+  if (find_key(*jwt, **keys) == nullptr) {
+    co_return refuse("invalid_grant", name(JwtFault::kUnknownKey));
+  }
+
+  if (++under_way_ > kUnderWayMax) {
+    --under_way_;
+    co_return unavailable("exchange_busy");
+  }
+  auto of = std::make_shared<Case>(under_way_, std::move(*jwt));
+  of->mapping = *mapping;
+  of->keys = std::move(*keys);
+  of->granted = std::move(*granted);
+  of->prove = std::move(binding.prove);
+  of->now = now;
+  std::function<void()> work = [this, of] { decide(*of); };
+  co_await offload_.run(loop, std::move(work));
+  co_return std::move(of->result);
+}
+
+}  // namespace sallyport::keys

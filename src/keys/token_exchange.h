@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// RFC 8693: a workload brings the token of its own issuer (a pod, a CI job, a SPIFFE identity) and
+// gets a short key; nothing static lies in images or settings. This is the decision; the route is
+// exchange_route.h, and making the key is left to whoever owns the ring.
+#pragma once
+
+#include <atomic>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "keys/identity_mapping.h"
+#include "keys/key_source.h"
+#include "keys/replay_memory.h"
+#include "net/offload.h"
+
+namespace sallyport::keys {
+
+// What the ring answers. Blocks on the disk; called on a thread of the Offload, never on a loop,
+// possibly on several at once. An error means that no key was made.
+struct Issued {
+  Secret text;
+  std::string kid;
+  UtcTime expires_at{};
+};
+using Mint = std::function<Result<Issued>(const Exchanged& granted)>;
+
+// Why there is no key: what the caller hears, and the reason for the record.
+struct ExchangeFault {
+  int status = 400;
+  const char* error = "invalid_grant";  // RFC 6749 5.2
+  const char* reason = "";              // stable; never told to the caller
+};
+
+struct ExchangeRequest {
+  std::string subject_token;
+  std::string scope;  // empty: all that the mapping grants
+};
+// `content_type` as it came. Delegation (actor_token) and other targets are refused: to leave them
+// out silently would grant another thing than was asked for.
+std::expected<ExchangeRequest, ExchangeFault> parse_exchange(std::string_view content_type,
+                                                             std::string_view body);
+
+// What the new key is bound to.
+struct ExchangeBinding {
+  std::string certificate;  // x5t#S256 of the connection; empty: none
+  // Answers with the thumbprint of the key that a DPoP proof proves, or why it does not; null: no
+  // proof came. Called at most once, on a thread of the Offload, when the token has proved genuine:
+  // owns what it needs.
+  std::function<std::expected<std::string, const char*>()> prove;
+};
+
+struct Granted {
+  Issued key;
+  std::string mapping_id;
+  bool proved = false;  // bound to a DPoP key
+};
+
+// One for all threads of the gate.
+class TokenExchange {
+ public:
+  // Signatures being verified and keys being made at one time; further requests are told to come
+  // again. What a flood of tokens can cost is this many threads' work at most.
+  static constexpr int kUnderWayMax = 8;
+
+  // kInvalid: a mapping that may not stand (its sentence says why). What is passed outlives
+  // this, and this the end of `offload`'s threads.
+  static Result<std::unique_ptr<TokenExchange>> make(const std::vector<IdentityMapping>& mappings,
+                                                     KeySources& sources, net::Offload& offload,
+                                                     const Clock& clock, Mint mint);
+
+  // A signature is verified only when issuer, audience, algorithm, times, claims and the key's name
+  // fit. `loop` is the caller's.
+  Task<std::expected<Granted, ExchangeFault>> exchange(net::Loop& loop, ExchangeRequest request,
+                                                       ExchangeBinding binding);
+
+ private:
+  struct Mapping {
+    IdentityMapping config;
+    JwtExpectations expected;
+    KeySource* source = nullptr;
+  };
+  struct Case;  // one request on its way
+
+  TokenExchange(net::Offload& offload, const Clock& clock, Mint mint);
+  std::expected<const Mapping*, ExchangeFault> match(const Jwt& jwt, UtcTime now) const;
+  std::expected<Exchanged, ExchangeFault> grant(const Mapping& mapping, const Jwt& jwt,
+                                                const ExchangeRequest& request,
+                                                const ExchangeBinding& binding, UtcTime now) const;
+  void decide(Case& of);  // on a thread of the Offload
+
+  std::vector<Mapping> mappings_;
+  net::Offload& offload_;
+  const Clock& clock_;
+  const Mint mint_;
+  const UtcTime started_;
+  ReplayMemory used_;
+  std::atomic<int> under_way_{0};
+};
+
+}  // namespace sallyport::keys

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+// The exchange through its route: what a workload sends, what it gets, what the ring is asked for.
+#include "keys/token_exchange.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/json_reader.h"
+#include "keys/exchange_route.h"
+#include "keys/signer_for_test.h"
+#include "net/raw_peer_for_test.h"
+
+namespace sallyport::keys {
+namespace {
+
+using std::string;
+
+const UtcTime kNow{std::chrono::seconds(1'800'000'000)};
+constexpr const char* kForm = "application/x-www-form-urlencoded";
+constexpr const char* kGrantType =
+    "grant_type=urn:ietf:params:oauth:grant-type:token-exchange"
+    "&subject_token_type=urn:ietf:params:oauth:token-type:jwt";
+
+const SignerForTest& issuer_key() {
+  static const SignerForTest key = SignerForTest::p256();
+  return key;
+}
+
+string claims(const string& more = "", const string& exp = "1800000300",
+              const string& iat = "1800000000") {
+  return R"({"iss":"https://id.example","aud":"gate","sub":"repo:acme/web","exp":)" + exp +
+         R"(,"iat":)" + iat + R"(,"repository":"acme/web")" + more + "}";
+}
+string token(const string& body = claims(), const string& head = R"({"alg":"ES256","kid":"k"})") {
+  return issuer_key().token("ES256", head, body);
+}
+string form(const string& subject, const string& more = "") {
+  return string(kGrantType) + "&subject_token=" + subject + more;
+}
+
+class TokenExchangeTest : public testing::Test {
+ protected:
+  TokenExchangeTest() {
+    path_ = testing::TempDir() + "exchange-jwks-" + std::to_string(::getpid());
+    std::ofstream(path_) << "{\"keys\":[" + issuer_key().jwk("k") + "]}";
+    mapping_.name = "ci";
+    mapping_.issuer = "https://id.example";
+    mapping_.audience = "gate";
+    mapping_.jwks_file = path_;
+    mapping_.algorithms = {"ES256"};
+    mapping_.claims = {{"repository", "acme/*"}};
+    mapping_.principal = "ci-{repository}";
+    mapping_.layer = "acme/ci";
+    mapping_.models = {"gpt-5*"};
+    mapping_.module = "ci";
+  }
+  ~TokenExchangeTest() override {
+    offload_.stop();
+    std::remove(path_.c_str());
+  }
+
+  void open(std::vector<IdentityMapping> mappings) {
+    const Mint mint = [this](const Exchanged& granted) -> Result<Issued> {
+      const std::lock_guard lock(mutex_);
+      asked_.push_back(granted);
+      if (mint_fails_) return fail(Code::kUnavailable, "the store is down");
+      return Issued{Secret("sk-sp1-new"), "kid", clock_.now() + *granted.spec.life};
+    };
+    auto made = TokenExchange::make(mappings, sources_, offload_, clock_, mint);
+    ASSERT_TRUE(made) << made.error().what;
+    exchange_ = std::move(*made);
+    auto proofs = DpopProofs::make("https://gate.example", clock_);
+    ASSERT_TRUE(proofs);
+    proofs_ = std::move(*proofs);
+  }
+  void open() { open({mapping_}); }
+
+  struct Said {
+    OwnAnswer answer;
+    string reason;
+    string error() const {
+      const auto json = JsonValue::parse(answer.body);
+      const auto member = json ? json->at("error") : std::nullopt;
+      return member ? string(member->string().value_or("")) : "";
+    }
+  };
+  static Task<void> ask(OwnRoute& route, Exchange& x, string body, Said& out) {
+    out.answer = co_await route.answer(x, std::move(body));
+  }
+  Said say(const string& body, const string& type = kForm, const string& dpop = "",
+           const string& certificate = "") {
+    if (!exchange_) open();
+    ExchangeRoute route(*exchange_, proofs_.get(), clock_);
+    net::Loop loop;
+    Exchange x;
+    x.loop = &loop;
+    x.method = "POST";
+    x.path = "/oauth/token";
+    x.certificate_thumbprint = certificate;
+    x.headers = {{"content-type", type}};
+    if (!dpop.empty()) x.headers.push_back({"dpop", dpop});
+    EXPECT_TRUE(route.takes(x));
+    Said said;
+    net::run_on(loop, ask(route, x, body, said));
+    said.reason = x.denied_because != nullptr ? x.denied_because : "";
+    return said;
+  }
+
+  string path_;
+  ManualClock clock_{kNow};
+  net::Resolver resolver_;
+  net::Offload offload_{1};
+  KeySources sources_{{resolver_, offload_, clock_}};
+  IdentityMapping mapping_;
+  std::unique_ptr<TokenExchange> exchange_;
+  std::unique_ptr<DpopProofs> proofs_;
+  std::mutex mutex_;
+  std::vector<Exchanged> asked_;
+  bool mint_fails_ = false;
+};
+
+TEST_F(TokenExchangeTest, AGoodTokenGetsAShortKey) {
+  const Said said = say(form(token()));
+  EXPECT_EQ(said.answer.status, 200);
+  EXPECT_EQ(said.answer.body,
+            R"({"access_token":"sk-sp1-new",)"
+            R"("issued_token_type":"urn:ietf:params:oauth:token-type:access_token",)"
+            R"("token_type":"Bearer","expires_in":300})");
+  ASSERT_EQ(asked_.size(), 1U);
+  const Exchanged& granted = asked_[0];
+  EXPECT_EQ(granted.spec.name, "ci-acme.2fweb");
+  EXPECT_EQ(granted.spec.layer, "acme/ci");
+  EXPECT_EQ(granted.spec.life, std::chrono::minutes(5)) << "not longer than the token";
+  EXPECT_EQ(granted.spec.scope.module, "ci");
+  EXPECT_EQ(granted.spec.restrictions.models, std::vector<string>{"gpt-5*"});
+  EXPECT_EQ(granted.spec.restrictions.certificate, std::nullopt);
+  EXPECT_EQ(granted.mapping_id, "ci");
+  EXPECT_EQ(granted.issuer, "https://id.example");
+  EXPECT_EQ(granted.subject, "repo:acme/web");
+}
+
+TEST_F(TokenExchangeTest, JsonIsAcceptedToo) {
+  const string body = R"({"grant_type":"urn:ietf:params:oauth:grant-type:token-exchange",)"
+                      R"("subject_token_type":"urn:ietf:params:oauth:token-type:id_token",)"
+                      R"("subject_token":")" +
+                      token() + "\"}";
+  EXPECT_EQ(say(body, "application/json").answer.status, 200);
+  EXPECT_EQ(say(body, "application/json; charset=UTF-8").answer.status, 200);
+}
+
+TEST_F(TokenExchangeTest, TheLifeIsTheShortestOfThree) {
+  const auto life = [&](const string& exp) {
+    asked_.clear();
+    say(form(token(claims("", exp))));
+    return asked_.size() == 1 ? asked_[0].spec.life->count() / 1000 : -1;
+  };
+  EXPECT_EQ(life("1800009999"), 900) << "fifteen minutes";
+  EXPECT_EQ(life("1800000120"), 120) << "the token's";
+  EXPECT_EQ(life("1800000001"), 1);
+  mapping_.life = std::chrono::seconds(60);
+  open();
+  EXPECT_EQ(life("1800000120"), 60) << "the mapping's";
+}
+
+TEST_F(TokenExchangeTest, WhatIsRefused) {
+  const SignerForTest stranger = SignerForTest::p256();
+  const string good = token();
+  const struct {
+    const char* why;
+    string body, type;
+    int status;
+    string error, reason;
+  } kCases[] = {
+      {"another content type", form(good), "text/plain", 400, "invalid_request",
+       "exchange_malformed"},
+      {"no content type", form(good), "", 400, "invalid_request", "exchange_malformed"},
+      {"another charset", form(good), string(kForm) + "; charset=utf-16", 400, "invalid_request",
+       "exchange_malformed"},
+      {"a form as JSON", form(good), "application/json", 400, "invalid_request",
+       "exchange_malformed"},
+      {"a parameter twice", form(good, "&subject_token=x"), kForm, 400, "invalid_request",
+       "exchange_malformed"},
+      {"another grant", "grant_type=client_credentials", kForm, 400, "unsupported_grant_type",
+       "exchange_grant_type"},
+      {"no grant", "subject_token=" + good, kForm, 400, "invalid_request", "exchange_malformed"},
+      {"no token", form(""), kForm, 400, "invalid_request", "exchange_token_type"},
+      {"another type of token",
+       "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token_type="
+       "urn:ietf:params:oauth:token-type:saml2&subject_token=" +
+           good,
+       kForm, 400, "invalid_request", "exchange_token_type"},
+      {"another type wanted",
+       form(good, "&requested_token_type=urn:ietf:params:oauth:token-type:jwt"), kForm, 400,
+       "invalid_request", "exchange_token_type"},
+      {"delegation", form(good, "&actor_token=" + good), kForm, 400, "invalid_request",
+       "exchange_delegation"},
+      {"another target", form(good, "&audience=other"), kForm, 400, "invalid_target",
+       "exchange_target"},
+      {"another resource", form(good, "&resource=https://x"), kForm, 400, "invalid_target",
+       "exchange_target"},
+
+      {"not a token", form("x"), kForm, 400, "invalid_grant", "jwt_malformed"},
+      {"another issuer", form(token(R"({"iss":"https://evil.example","aud":"gate"})")), kForm, 400,
+       "invalid_grant", "jwt_issuer"},
+      {"another audience", form(token(R"({"iss":"https://id.example","aud":"other","sub":"a"})")),
+       kForm, 400, "invalid_grant", "jwt_audience"},
+      {"another algorithm",
+       form(SignerForTest::ed25519().token("EdDSA", R"({"alg":"EdDSA","kid":"k"})", claims())),
+       kForm, 400, "invalid_grant", "jwt_algorithm"},
+      {"claims that do not fit",
+       form(token(R"({"iss":"https://id.example","aud":"gate",)"
+                  R"("sub":"a","exp":1800000300,"iat":1800000000,)"
+                  R"("repository":"other/web"})")),
+       kForm, 400, "invalid_grant", "exchange_claims"},
+      {"expired", form(token(claims("", "1799999900", "1799999000"))), kForm, 400, "invalid_grant",
+       "jwt_expired"},
+      {"expired within the leeway: no time is left for a key",
+       form(token(claims("", "1799999990", "1799999000"))), kForm, 400, "invalid_grant",
+       "jwt_expired"},
+      {"an unknown key", form(token(claims(), R"({"alg":"ES256","kid":"other"})")), kForm, 400,
+       "invalid_grant", "jwt_unknown_key"},
+      {"no kid", form(token(claims(), R"({"alg":"ES256"})")), kForm, 400, "invalid_grant",
+       "jwt_unknown_key"},
+      {"signed by a stranger",
+       form(stranger.token("ES256", R"({"alg":"ES256","kid":"k"})", claims())), kForm, 400,
+       "invalid_grant", "jwt_signature"},
+      {"a scope that is wider", form(good, "&scope=model:*"), kForm, 400, "invalid_scope",
+       "exchange_scope"},
+      {"a scope nobody knows", form(good, "&scope=admin"), kForm, 400, "invalid_scope",
+       "exchange_scope"},
+  };
+  for (const auto& c : kCases) {
+    const Said said = say(c.body, c.type);
+    EXPECT_EQ(said.answer.status, c.status) << c.why;
+    EXPECT_EQ(said.answer.body, "{\"error\":\"" + c.error + "\"}") << c.why << ": and no more";
+    EXPECT_EQ(said.answer.error_code, c.error) << c.why;
+    EXPECT_EQ(said.reason, c.reason) << c.why;
+  }
+  EXPECT_TRUE(asked_.empty()) << "no key is made for any of them";
+}
+
+TEST_F(TokenExchangeTest, AScopeNarrows) {
+  EXPECT_EQ(say(form(token(), "&scope=model:gpt-5-mini+read_only")).answer.status, 200);
+  ASSERT_EQ(asked_.size(), 1U);
+  EXPECT_EQ(asked_[0].spec.restrictions.models, std::vector<string>{"gpt-5-mini"});
+  EXPECT_TRUE(asked_[0].spec.restrictions.read_only);
+}
+
+TEST_F(TokenExchangeTest, TheFirstMappingThatFitsDecides) {
+  IdentityMapping main = mapping_;
+  main.name = "main";
+  main.claims = {{"repository", "acme/*"}, {"ref", "refs/heads/main"}};
+  main.principal = "release";
+  open({main, mapping_});
+  say(form(token()));
+  say(form(token(claims(R"(,"ref":"refs/heads/main")"))));
+  ASSERT_EQ(asked_.size(), 2U);
+  EXPECT_EQ(asked_[0].mapping_id, "ci");
+  EXPECT_EQ(asked_[1].mapping_id, "main");
+  EXPECT_EQ(asked_[1].spec.name, "release");
+}
+
+TEST_F(TokenExchangeTest, SingleUse) {
+  mapping_.single_use = true;
+  open();
+  const string first = token();
+  EXPECT_EQ(say(form(first)).answer.status, 200);
+  EXPECT_EQ(say(form(first)).reason, "exchange_replay");
+  const string resigned = token();
+  ASSERT_NE(resigned, first) << "ECDSA signs anew";
+  EXPECT_EQ(say(form(resigned)).reason, "exchange_replay") << "another signature, the same token";
+  EXPECT_EQ(say(form(token(claims(R"(,"jti":"2")")))).answer.status, 200);
+  EXPECT_EQ(say(form(token(claims("", "1800000300", "1799999999")))).reason,
+            "exchange_older_than_memory")
+      << "it may have been used before this process began";
+
+  mint_fails_ = true;
+  const string unlucky = token(claims(R"(,"jti":"3")"));
+  EXPECT_EQ(say(form(unlucky)).answer.status, 503);
+  mint_fails_ = false;
+  EXPECT_EQ(say(form(unlucky)).answer.status, 200) << "no key was made: it is not used up";
+}
+
+TEST_F(TokenExchangeTest, WithoutSingleUseATokenMayComeAgain) {
+  EXPECT_EQ(say(form(token())).answer.status, 200);
+  EXPECT_EQ(say(form(token())).answer.status, 200);
+}
+
+TEST_F(TokenExchangeTest, OurOwnTroubleIsSaidAsSuch) {
+  mint_fails_ = true;
+  const Said said = say(form(token()));
+  EXPECT_EQ(said.answer.status, 503);
+  EXPECT_EQ(said.error(), "temporarily_unavailable");
+  EXPECT_EQ(said.reason, "exchange_mint_failed");
+
+  mapping_.jwks_file = "/nonexistent/jwks";
+  open();
+  EXPECT_EQ(say(form(token())).reason, "exchange_no_keys");
+}
+
+TEST_F(TokenExchangeTest, KeysAreBoundToWhatWasShown) {
+  const SignerForTest client = SignerForTest::p256();
+  const auto proof = [&](const string& jti, const string& htu) {
+    return client.token(
+        "ES256", R"({"typ":"dpop+jwt","alg":"ES256","jwk":{)" + client.jwk_members() + "}}",
+        R"({"htm":"POST","htu":")" + htu + R"(","iat":1800000000,"jti":")" + jti + "\"}");
+  };
+  const string here = "https://gate.example/oauth/token";
+  const Said said = say(form(token()), kForm, proof("1", here), "certificate-print");
+  EXPECT_EQ(said.answer.status, 200);
+  EXPECT_TRUE(said.answer.body.contains(R"("token_type":"DPoP")"));
+  ASSERT_EQ(asked_.size(), 1U);
+  EXPECT_EQ(asked_[0].spec.restrictions.certificate, "certificate-print");
+  EXPECT_EQ(asked_[0].spec.restrictions.dpop.value_or("").size(), 43U);
+
+  EXPECT_EQ(say(form(token()), kForm, proof("1", here)).reason, "dpop_replayed");
+  EXPECT_EQ(say(form(token()), kForm, proof("2", here + "s")).error(), "invalid_dpop_proof");
+  EXPECT_EQ(say(form(token()), kForm, "x").reason, "dpop_malformed");
+  proofs_.reset();
+  EXPECT_EQ(say(form(token()), kForm, proof("3", here)).reason, "dpop_not_here")
+      << "a client that believes its key is bound gets none that is not";
+  EXPECT_EQ(asked_.size(), 1U);
+}
+
+TEST_F(TokenExchangeTest, TakesItsOwnRouteOnly) {
+  open();
+  ExchangeRoute route(*exchange_, nullptr, clock_);
+  Exchange x;
+  x.method = "GET";
+  x.path = "/oauth/token";
+  EXPECT_FALSE(route.takes(x));
+  x.method = "POST";
+  x.path = "/oauth/tokens";
+  EXPECT_FALSE(route.takes(x));
+}
+
+TEST_F(TokenExchangeTest, AMappingThatMayNotStandOpensNothing) {
+  mapping_.claims = {{"sub", "*"}};
+  EXPECT_FALSE(TokenExchange::make({mapping_}, sources_, offload_, clock_, nullptr));
+}
+
+}  // namespace
+}  // namespace sallyport::keys
