@@ -61,3 +61,10 @@ if(TARGET sallyport)
                         --sallyport ${program})
   set_tests_properties(syscalls PROPERTIES SKIP_RETURN_CODE 77)  # no ptrace here
 endif()
+
+# Our tokens beside those of the npm package tiktoken, id by id.
+add_executable(encode_lines tests/tokens/encode_lines.cc)
+target_link_libraries(encode_lines PRIVATE meter)
+sallyport_script_test(tokens release_only tests/tokens/compare.mjs
+                      ${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/tokens/compare.mjs
+                      $<TARGET_FILE:encode_lines>)
