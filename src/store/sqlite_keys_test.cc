@@ -79,6 +79,9 @@ TEST_F(SqliteKeysTest, ARowComesBackAsItWasWritten) {
   full.info.scope.purpose = "support";
   full.info.scope.upstream = "azure";
   full.info.scope.may_name_organization = true;
+  full.info.layer = "acme/support";
+  full.info.restrictions.read_only = true;
+  full.info.restrictions.limits.requests_per_minute = 60;
   ASSERT_EQ(open()->insert(full, kStart).value(), 1u);
   ASSERT_EQ(open()->insert(row("kid000000002", "plain"), kStart).value(), 2u);
 
@@ -102,6 +105,9 @@ TEST_F(SqliteKeysTest, ARowComesBackAsItWasWritten) {
   EXPECT_EQ(key.scope.purpose, "support");
   EXPECT_EQ(key.scope.upstream, "azure");
   EXPECT_TRUE(key.scope.may_name_organization);
+  EXPECT_EQ(key.layer, "acme/support");
+  EXPECT_EQ(key.restrictions, full.info.restrictions);
+  EXPECT_FALSE(rows[0].damaged);
   EXPECT_EQ(rows[0].mac, full.mac);
   EXPECT_EQ(rows[0].pepper_id, "deadbeef");
 
@@ -178,6 +184,124 @@ TEST_F(SqliteKeysTest, TheDatabaseKeepsItsLawsWhoeverWrites) {
   const std::vector<KeyRow> news = store->load(3).value();
   ASSERT_EQ(news.size(), 1u) << "a change by hand has a new version, too";
   EXPECT_EQ(news[0].info.state, KeyState::kRevoked);
+}
+
+keys::LayerInfo layer(std::string path) {
+  keys::LayerInfo made;
+  made.path = std::move(path);
+  made.owner = "team";
+  made.created_at = kStart;
+  made.created_by = "admin";
+  return made;
+}
+
+TEST_F(SqliteKeysTest, LayersComeBackAsTheyWereWrittenAndShareTheCountOfVersions) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  keys::LayerInfo acme = layer("acme"), support = layer("acme/support");
+  acme.expires_at = kStart + 1h;
+  acme.restrictions = parse_restrictions(R"({"models":["gpt-5*"],"rpm":5})").value();
+  const std::vector<keys::LayerInfo> both = {acme, support};
+  ASSERT_EQ(store->put_layers(both)->size(), 2u);
+  const std::vector<keys::LayerRow> rows = open()->load_layers(0).value();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].info.version, 2u) << "after the key";
+  EXPECT_EQ(rows[0].info.path, "acme");
+  EXPECT_EQ(rows[0].info.owner, "team");
+  EXPECT_EQ(rows[0].info.created_by, "admin");
+  EXPECT_EQ(rows[0].info.expires_at, kStart + 1h);
+  EXPECT_EQ(rows[0].info.restrictions, acme.restrictions);
+  EXPECT_FALSE(rows[0].info.revoked);
+  EXPECT_FALSE(rows[0].info.issued_before);
+  EXPECT_TRUE(store->load_layers(3)->empty());
+
+  acme.expires_at.reset();
+  acme.owner = "other";
+  acme.created_by = "somebody";
+  const keys::LayerInfo changed = store->put_layers({&acme, 1})->at(0).info;
+  EXPECT_EQ(changed.owner, "other");
+  EXPECT_EQ(changed.created_by, "admin") << "who made it stays";
+  EXPECT_FALSE(changed.expires_at);
+  EXPECT_GT(changed.version, 3u);
+}
+
+TEST_F(SqliteKeysTest, LayersArePutAllOrNothing) {
+  const auto store = open();
+  std::vector<keys::LayerInfo> some = {layer("acme"), layer("globex/x")};
+  EXPECT_EQ(store->put_layers(some).error().code, Code::kNotFound);
+  EXPECT_TRUE(store->load_layers(0)->empty());
+  some = {layer("acme"), layer("acme/x")};
+  ASSERT_TRUE(store->put_layers(some));
+  ASSERT_TRUE(store->end_layer(
+      {.path = "acme", .revocation = {{"", kStart, "alice", "leak"}}, .issued_before = {}}));
+  EXPECT_EQ(store->put_layers({&some[0], 1}).error().code, Code::kDenied);
+  EXPECT_EQ(store->put_layers({&some[1], 1}).error().code, Code::kDenied) << "its parent";
+  EXPECT_EQ(store->load_layers(0)->size(), 2u);
+}
+
+TEST_F(SqliteKeysTest, TheEndOfALayerIsFinalWhoeverWrites) {
+  const auto store = open();
+  const std::vector<keys::LayerInfo> some = {layer("acme"), layer("globex")};
+  ASSERT_TRUE(store->put_layers(some));
+  ASSERT_TRUE(store->end_layer(
+      {.path = "acme", .revocation = {{"", kStart, "alice", "leak"}}, .issued_before = kStart}));
+  const keys::LayerInfo again = store
+                                    ->end_layer({.path = "acme",
+                                                 .revocation = {{"", kStart + 1h, "bob", ""}},
+                                                 .issued_before = kStart - 1h})
+                                    ->info;
+  EXPECT_EQ(again.revoked_by, "alice");
+  EXPECT_EQ(again.issued_before, kStart);
+  EXPECT_EQ(store->end_layer({.path = "x", .revocation = {}, .issued_before = kStart}).error().code,
+            Code::kNotFound);
+  EXPECT_NE(shell("UPDATE layers SET revoked = 0"), "") << "revival";
+  EXPECT_NE(shell("UPDATE layers SET issued_before = NULL WHERE path = 'acme'"), "");
+  EXPECT_NE(shell("UPDATE layers SET issued_before = issued_before - 1"), "");
+  EXPECT_NE(shell("UPDATE layers SET path = 'b' WHERE path = 'acme'"), "");
+  EXPECT_NE(shell("DELETE FROM layers"), "");
+  EXPECT_NE(shell("UPDATE layers SET revoked = 2 WHERE path = 'globex'"), "");
+  EXPECT_EQ(shell("UPDATE layers SET restrictions = '{' WHERE path = 'globex'"), "");
+  for (const keys::LayerRow& found : store->load_layers(0).value()) {
+    EXPECT_EQ(found.damaged, found.info.path == "globex") << "what cannot be read opens nothing";
+  }
+}
+
+TEST_F(SqliteKeysTest, AMacChangesOnlyWithItsPepperAndLastUseMakesNoNewVersion) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  keys::Mac mac;
+  mac.fill(9);
+  const std::vector<keys::Remac> stale = {{"kid000000001", "other", mac, "cafe"}};
+  ASSERT_TRUE(store->remac(stale));
+  EXPECT_EQ(store->load(0)->at(0).pepper_id, "deadbeef") << "not the row that was checked";
+  const std::vector<keys::Remac> right = {{"kid000000001", "deadbeef", mac, "cafe"}};
+  ASSERT_TRUE(store->remac(right));
+  const KeyRow renewed = store->load(0)->at(0);
+  EXPECT_EQ(renewed.pepper_id, "cafe");
+  EXPECT_EQ(renewed.mac, mac);
+  EXPECT_EQ(renewed.info.version, 2u);
+  EXPECT_NE(shell("UPDATE keys SET layer = 'x'"), "") << "a key does not move to another layer";
+
+  const std::vector<keys::KeyUse> uses = {{"kid000000001", kStart + 1h}},
+                                  late = {{"kid000000001", kStart}};
+  ASSERT_TRUE(store->note_used(uses));
+  ASSERT_TRUE(store->note_used(late));
+  EXPECT_EQ(store->load(0)->at(0).info.last_used_at, kStart + 1h);
+  EXPECT_TRUE(store->load(2)->empty());
+}
+
+TEST_F(SqliteKeysTest, RowsFromBeforeThereWereLayersKeepTheirScope) {
+  const auto store = open();
+  ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
+  ASSERT_EQ(shell("UPDATE keys SET restrictions = '', models = 'gpt-5*' || char(10), "
+                  "endpoints = char(10)"),
+            "");
+  const KeyRow old = store->load(0)->at(0);
+  EXPECT_EQ(old.info.restrictions.models, std::vector<std::string>{"gpt-5*"});
+  EXPECT_EQ(old.info.restrictions.endpoints, std::vector<std::string>{""})
+      << "a damaged word matches nothing";
+  ASSERT_EQ(shell("UPDATE keys SET restrictions = 'nonsense'"), "");
+  EXPECT_TRUE(store->load(0)->at(0).damaged);
 }
 
 TEST_F(SqliteKeysTest, ALockedDatabaseIsUnavailableForWritersAndReadersGoOn) {
