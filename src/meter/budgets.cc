@@ -121,7 +121,8 @@ std::optional<Refusal> Budgets::decide(Exchange& x) {
   }
   state->budgets = rules.budgets;
   state->bounded = rules.hard_spend;
-  state->reasons = may_reason(model_of(x));
+  const bool named = price != nullptr && price->reasons;
+  state->reasons = named ? *price->reasons : may_reason(model_of(x));
   return reserve(x, rules, std::move(state));
 }
 

@@ -63,6 +63,10 @@ bool read_member(Price& price, std::string_view name, std::string_view value) {
     if (text) (name == "source" ? price.source : price.as_of) = *text;
     return text.has_value();
   }
+  if (name == "reasons" && (value == "true" || value == "false")) {
+    price.reasons = value == "true";
+    return true;
+  }
   const auto number = parse_usd_number(value);
   if (!number) return false;
   if (name == "context") {
