@@ -19,7 +19,7 @@ struct Layer {
   std::shared_ptr<const Layer> parent;  // null: the outermost
   // The name under which spending is booked; unique in the installation and stable over rotations:
   // "organisation:acme", "project:acme/support", "principal:acme/support/user_42",
-  // "key:user_42_readonly", "token:<tid>".
+  // "key:user_42_readonly", "token:<kid>.<tid>" (whoever makes a token chooses its tid).
   std::string account;
   Restrictions restrictions;
 };
@@ -28,6 +28,7 @@ struct Principal {
   std::string api_key_id;                   // stable name, outlives rotations
   std::string kid;                          // the credential of the day
   std::optional<std::string> tid = {};      // of a derived token
+  std::optional<UtcTime> dated_at = {};     // of a derived token: when its maker says he made it
   UtcTime expires_at{};                     // the earliest end of the whole chain
   std::shared_ptr<const Layer> layer = {};  // innermost; null only for an open gate
   std::string layer_path = {};          // "acme/support/user_42"; empty: the key hangs on no layer

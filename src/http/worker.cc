@@ -110,7 +110,7 @@ void Worker::watch() {
   for (Connection* connection : connections_) {
     Exchange* const x = connection->exchange();
     if (x == nullptr || !x->principal || x->principal->kid.empty()) continue;
-    if (house_.revocations->alive(x->principal->kid, now)) continue;
+    if (house_.revocations->alive(*x->principal, now)) continue;
     if (x->cancelled != Cancel::kNone) continue;
     house_.counters.streams_cut.fetch_add(1, std::memory_order_relaxed);
     connection->cut(Cancel::kKeyRevoked);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "keys/bindings.h"
+#include "keys/derived_token.h"
 #include "keys/key_ring.h"
 #include "keys/key_snapshot.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 // Principals that a thread keeps; a key that is pushed out costs about a microsecond again.
 constexpr std::size_t kSlots = 1024;
+constexpr std::size_t kTokenSlots = 256;  // derived tokens that were verified lately
 constexpr std::int64_t kUseStepMs = 60'000;
 
 }  // namespace
@@ -59,6 +61,14 @@ const char* name(KeyFault fault) {
       return "wrong_certificate";
     case KeyFault::kWrongProof:
       return "wrong_proof";
+    case KeyFault::kNoDerived:
+      return "no_derived_tokens";
+    case KeyFault::kBadCaveat:
+      return "bad_caveat";
+    case KeyFault::kTokenRevoked:
+      return "token_revoked";
+    case KeyFault::kTokenExpired:
+      return "token_expired";
     case KeyFault::kUnavailable:
       return "key_store_unavailable";
   }
@@ -113,12 +123,15 @@ struct KeyRing::Reader::Slot {
   std::shared_ptr<const Principal> principal;
 };
 
-KeyRing::Reader::Reader(const KeyRing& ring, KeyMac mac, std::vector<KeyMac> previous)
+KeyRing::Reader::Reader(const KeyRing& ring, KeyMac mac, std::vector<KeyMac> previous,
+                        DerivedMac chain)
     : ring_(&ring),
       mac_(std::move(mac)),
       previous_(std::move(previous)),
       snapshot_(ring.published_),
-      slots_(kSlots) {}
+      chain_(std::move(chain)),
+      slots_(kSlots),
+      tokens_(kTokenSlots) {}
 KeyRing::Reader::Reader(Reader&&) noexcept = default;
 KeyRing::Reader& KeyRing::Reader::operator=(Reader&&) noexcept = default;
 KeyRing::Reader::~Reader() = default;
@@ -132,10 +145,13 @@ Result<KeyRing::Reader> KeyRing::Reader::make(const KeyRing& ring) {
     if (!copy) return std::unexpected(copy.error());
     previous.push_back(std::move(*copy));
   }
-  return Reader(ring, std::move(*mac), std::move(previous));
+  Result<DerivedMac> chain = DerivedMac::make();
+  if (!chain) return std::unexpected(chain.error());
+  return Reader(ring, std::move(*mac), std::move(previous), std::move(*chain));
 }
 
 KeyCheck KeyRing::Reader::check(std::string_view credential, const Presented& shown) {
+  if (credential.starts_with(kDerivedPrefix)) return check_derived(credential, shown);
   const ParsedKey parsed = parse_key(credential);
   const auto refuse = [&](KeyFault fault) {
     return KeyCheck{.fault = fault, .principal = nullptr, .claimed_kid = parsed.kid};
@@ -147,7 +163,8 @@ KeyCheck KeyRing::Reader::check(std::string_view credential, const Presented& sh
   const Found found = locate(*snapshot_, parsed.kid);
   const KeyFault stranger = authenticate(credential, parsed.kid, found);
   if (stranger != KeyFault::kNone) return refuse(stranger);
-  const KeyFault unfit = admit(found, shown);
+  Bindings bindings(shown);
+  const KeyFault unfit = admit(found, bindings, shown);
   if (unfit != KeyFault::kNone) return refuse(unfit);
   return {.fault = KeyFault::kNone, .principal = principal(found), .claimed_kid = parsed.kid};
 }
@@ -171,7 +188,7 @@ KeyFault KeyRing::Reader::authenticate(std::string_view credential, std::string_
   return KeyFault::kNone;
 }
 
-KeyFault KeyRing::Reader::admit(const Found& found, const Presented& shown) {
+KeyFault KeyRing::Reader::admit(const Found& found, Bindings& bindings, const Presented& shown) {
   const UtcTime now = ring_->latest(shown.now);
   const KeyFault dead = chain_fault(found, now);
   if (dead != KeyFault::kNone) return dead;
@@ -179,7 +196,6 @@ KeyFault KeyRing::Reader::admit(const Found& found, const Presented& shown) {
   if (entry.not_before_ms != kNoTime && ms(shown.now) < entry.not_before_ms) {
     return KeyFault::kNotYetValid;
   }
-  Bindings bindings(shown);
   KeyFault fault = bindings.fault(entry.grant->restrictions);
   for (const LayerNode* node = found.layer; node != nullptr && fault == KeyFault::kNone;
        node = node->parent.get()) {

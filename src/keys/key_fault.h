@@ -33,7 +33,11 @@ enum class KeyFault : std::uint8_t {
   kWrongNetwork,  // or unknown
   kWrongHours,
   kWrongCertificate,
-  kWrongProof,   // no DPoP proof under the key it is bound to
+  kWrongProof,    // no DPoP proof under the key it is bound to
+  kNoDerived,     // a derived token of a key that may have none
+  kBadCaveat,     // a caveat that is not known, cannot be read, or leaves nothing
+  kTokenRevoked,  // this derived token; its key lives
+  kTokenExpired,
   kUnavailable,  // not the caller's fault: the store has been silent for too long
 };
 const char* name(KeyFault fault);  // "bad_format", "bad_checksum", ...

@@ -44,6 +44,7 @@ struct KeySpec {
   KeyScope scope;
   std::string layer;  // path of the layer it hangs on (keys/layers.h); empty: none
   Restrictions restrictions;
+  bool derive = false;  // its holder may make derived tokens (docs/derived-tokens.md)
 };
 
 struct KeyInfo {
@@ -63,6 +64,7 @@ struct KeyInfo {
   std::string layer;
   Restrictions restrictions;
   std::optional<UtcTime> last_used_at;  // coarse: to the minute
+  bool derive = false;
 };
 
 // "active", "retiring", "revoked", "expired" or "not_yet_valid": what a list shows.

@@ -40,6 +40,12 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const Config& config, KeyStore& s
       return fail(previous.error().code, "keys.pepper_previous: " + previous.error().what);
     ring->previous_.push_back(std::move(*previous));
   }
+  ring->dummy_root_ = Secret({reinterpret_cast<const char*>(dummy->data()), dummy->size()});
+  if (!config.derive_key.empty()) {
+    Result<RootWrap> wrap = RootWrap::make(config.derive_key);
+    if (!wrap) return std::unexpected(wrap.error());
+    ring->wrap_ = std::move(*wrap);
+  }
   ring->uses_written_us_ = clock.steady_us();
   ring->uses_written_at_ = clock.now();
   const Result<void> taken = ring->take(config);
@@ -157,14 +163,10 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
   if (!valid) return std::unexpected(valid.error());
 
   Secret text = mint_key();
-  Result<KeyMac> hmac = mac_.copy();
-  if (!hmac) return std::unexpected(hmac.error());
-  const Result<Mac> mac = hmac->compute(text.reveal());
-  if (!mac) return std::unexpected(mac.error());
-
   const UtcTime now = clock_.now();
   KeyRow row;
-  row.info.kid = std::string(parse_key(text.reveal()).kid);
+  const Result<void> imprinted = imprint(text, spec.derive, row);
+  if (!imprinted) return std::unexpected(imprinted.error());
   row.info.name = spec.name;
   row.info.owner = spec.owner;
   row.info.created_at = now;
@@ -174,8 +176,6 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
   row.info.scope = spec.scope;
   row.info.layer = spec.layer;
   row.info.restrictions = spec.restrictions;
-  row.mac = *mac;
-  row.pepper_id = mac_.pepper_id();
 
   std::vector<std::string> warnings;
   if (!spec.layer.empty()) {

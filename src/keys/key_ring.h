@@ -24,13 +24,18 @@
 #include "event/ports/revocations.h"
 #include "event/principal.h"
 #include "keys/config.h"
+#include "keys/derive_root.h"
+#include "keys/derived_token.h"
 #include "keys/key_fault.h"
 #include "keys/key_format.h"
 #include "keys/key_mac.h"
 #include "keys/key_store.h"
 #include "keys/layers.h"
+#include "keys/rotation.h"
 
 namespace sallyport::keys {
+
+class Bindings;
 
 // The kid and the name under which everybody passes an open gate (keys.required: false).
 inline constexpr std::string_view kOpenKid = "open";
@@ -77,6 +82,12 @@ class KeyRing final : public Revocations {
   // False once the key or a layer above it was revoked, has expired, or accepts only what was
   // issued later. Bindings are not asked again: hours may end while a stream is under way.
   bool alive(std::string_view kid, UtcTime now) const override;
+  // Of a derived token, the token too: not revoked, not expired, dated late enough.
+  bool alive(const Principal& who, UtcTime now) const override;
+
+  // Which key or token of ours is this secret? For reports of leaks: also of those that are dead.
+  // kUnavailable: OpenSSL failed, which never looks like "not ours".
+  Result<Whose> whose(std::string_view secret) const;
 
   // Checks credentials; one per thread, the ring outlives it. At most about a microsecond.
   class Reader;
@@ -92,6 +103,18 @@ class KeyRing final : public Revocations {
   // but not yet durable; refresh_if_changed() tries again until it is.
   Result<std::vector<KeyInfo>> revoke(std::string_view kid_or_name, std::string_view actor,
                                       std::string_view why = {});
+
+  // Another secret and kid in the place of a key: same name, layer, scope, limits; budgets are not
+  // refilled. Durable first, then in force. kInvalid: the options; kNotFound; kDenied: the key is
+  // revoked, has expired, or is being replaced already.
+  Result<RotatedKey> rotate(std::string_view kid_or_name, const RotateOptions& options,
+                            std::string_view actor);
+  // The end of a key that is being replaced, if that is earlier than the one it has.
+  Result<KeyInfo> retire(std::string_view kid, UtcTime ends_at);
+
+  // Kills one derived token and all that was narrowed from it. Dead first, then durable.
+  Result<TokenRevocation> revoke_token(std::string_view kid_or_name, std::string_view tid,
+                                       std::string_view actor, std::string_view why = {});
 
   // Creates or changes a layer. kInvalid: the spec; kNotFound: no such parent; kDenied: the layer
   // is revoked, or its parent is revoked or expired; each with a sentence that says what.
@@ -123,6 +146,7 @@ class KeyRing final : public Revocations {
   struct Pool;
   struct LayerNode;
   struct LayerTree;
+  struct TokenSet;
   struct Snapshot;
   struct Draft;
   struct Found;
@@ -137,20 +161,29 @@ class KeyRing final : public Revocations {
                                       std::vector<PutLayer>& answers) const;
   static Found locate(const Snapshot& snapshot, std::string_view kid);
   static KeyFault chain_fault(const Found& found, UtcTime now);
+  KeyFault token_fault(const Found& found, std::string_view tid, UtcTime issued_at,
+                       UtcTime expires_at, UtcTime now) const;
+  Result<void> imprint(const Secret& text, bool derive, KeyRow& row) const;
+  Result<KeyInfo> exchangeable(std::string_view kid_or_name) const;
 
   // Take mutex_ shortly.
   void apply(std::vector<KeyRow> rows, bool whole);
   void apply_layers(std::vector<LayerRow> rows, bool whole);
   void revoke_in_memory(std::string_view kid_or_name, std::string_view actor, std::string_view why);
   bool end_in_memory(const LayerEnding& ending);
+  void apply_tokens(const std::vector<TokenRevocation>& tokens);
+  void end_token_in_memory(const TokenRevocation& revocation);
   // Hold mutex_.
   void publish_layers();
+  void publish_tokens(std::span<const TokenRevocation> more);
+  void take_root(Entry& entry, Pool& pool, const KeyRow& row) const;
   // Hold store_mutex_.
   Result<bool> refresh();
   Result<bool> load_news(bool whole);
   Result<void> make_durable();
   Result<void> make_keys_durable();
   Result<void> make_layers_durable();
+  Result<void> make_tokens_durable();
   Result<LayerInfo> end_layer(LayerEnding ending);
   void write_remacs();
   void write_uses();
@@ -168,7 +201,9 @@ class KeyRing final : public Revocations {
   const KeyMac mac_;
   std::vector<KeyMac> previous_;  // old peppers; never changes after open()
   const bool has_pepper_;
-  Mac dummy_mac_{};  // what an unknown kid is compared with
+  std::optional<RootWrap> wrap_;  // none: no derived tokens; never changes after open()
+  Mac dummy_mac_{};               // what an unknown kid is compared with
+  Secret dummy_root_;             // the same for derived tokens
 
   Published<Snapshot> published_;
   std::atomic<bool> stale_{false};
@@ -181,14 +216,15 @@ class KeyRing final : public Revocations {
   std::mutex mutex_;
   std::map<std::string, Revocation> undurable_;          // by kid: dead here, not yet in the store
   std::map<std::string, LayerEnding> undurable_layers_;  // by path
-  std::map<std::string, LayerRow, std::less<>> layers_;  // what the tree is made of
+  std::map<std::string, TokenRevocation> undurable_tokens_;  // by "kid.tid"
+  std::map<std::string, LayerRow, std::less<>> layers_;      // what the tree is made of
 
   mutable std::mutex remac_mutex_;
   mutable std::map<std::string, Remac, std::less<>> remacs_;  // by kid, at most kRemacsMax
 
   std::mutex store_mutex_;
   std::optional<KeyStore::Mark> mark_;
-  std::uint64_t loaded_version_ = 0, loaded_layers_ = 0;
+  std::uint64_t loaded_version_ = 0, loaded_layers_ = 0, loaded_tokens_ = 0;
   std::int64_t heard_us_ = 0;         // steady: when the store last answered
   std::int64_t uses_written_us_ = 0;  // steady
   UtcTime uses_written_at_{};
@@ -207,19 +243,29 @@ class KeyRing::Reader {
 
  private:
   struct Slot;
-  Reader(const KeyRing& ring, KeyMac mac, std::vector<KeyMac> previous);
+  struct TokenSlot;
+  Reader(const KeyRing& ring, KeyMac mac, std::vector<KeyMac> previous, DerivedMac chain);
 
   // The steps of check(), for derived tokens, too: whose key is this; may it work now, here; what
   // its requests are told.
   KeyFault authenticate(std::string_view credential, std::string_view kid, const Found& found);
-  KeyFault admit(const Found& found, const Presented& shown);
+  KeyFault admit(const Found& found, Bindings& bindings, const Presented& shown);
   std::shared_ptr<const Principal> principal(const Found& found);
+
+  // Derived tokens (key_check_derived.cc).
+  KeyCheck check_derived(std::string_view credential, const Presented& shown);
+  KeyFault verify(const ParsedDerived& token, std::string_view credential, const Found& found,
+                  std::shared_ptr<const Principal>& principal);
+  Result<std::shared_ptr<const Principal>> principal_of(const ParsedDerived& token,
+                                                        const Found& found);
 
   const KeyRing* ring_;
   KeyMac mac_;
   std::vector<KeyMac> previous_;
   Published<Snapshot>::Reader snapshot_;
-  std::vector<Slot> slots_;  // principals that were made lately, by kid
+  DerivedMac chain_;
+  std::vector<Slot> slots_;        // principals that were made lately, by kid
+  std::vector<TokenSlot> tokens_;  // derived tokens that were verified lately
 };
 
 }  // namespace sallyport::keys

@@ -59,8 +59,11 @@ Result<void> KeyRing::make_durable() {
   const Result<void> keys = make_keys_durable();
   if (!keys && keys.error().code == Code::kUnavailable) return keys;  // one wait is enough
   const Result<void> layers = make_layers_durable();
-  if (keys && layers) durable_complained_ = false;
-  return keys ? layers : keys;
+  if (!layers && layers.error().code == Code::kUnavailable) return layers;
+  const Result<void> tokens = make_tokens_durable();
+  if (keys && layers && tokens) durable_complained_ = false;
+  if (!keys) return keys;
+  return layers ? tokens : layers;
 }
 
 void KeyRing::complain(const char* what, std::string_view which, const Error& error) {

@@ -61,10 +61,15 @@ Result<bool> KeyRing::load_news(bool whole) {
   if (!rows) return std::unexpected(rows.error());
   Result<std::vector<LayerRow>> layers = store_.load_layers(whole ? 0 : loaded_layers_);
   if (!layers) return std::unexpected(layers.error());
-  if (whole) loaded_version_ = loaded_layers_ = 0;
+  const Result<std::vector<TokenRevocation>> tokens =
+      store_.load_tokens(whole ? 0 : loaded_tokens_);
+  if (!tokens) return std::unexpected(tokens.error());
+  if (whole) loaded_version_ = loaded_layers_ = loaded_tokens_ = 0;
+  for (const auto& token : *tokens) loaded_tokens_ = std::max(loaded_tokens_, token.version);
   for (const KeyRow& row : *rows) loaded_version_ = std::max(loaded_version_, row.info.version);
   for (const LayerRow& row : *layers) loaded_layers_ = std::max(loaded_layers_, row.info.version);
-  const bool changed = whole || !rows->empty() || !layers->empty();
+  const bool changed = whole || !rows->empty() || !layers->empty() || !tokens->empty();
+  apply_tokens(*tokens);
   if (whole || !layers->empty()) apply_layers(std::move(*layers), whole);
   if (whole || !rows->empty()) apply(std::move(*rows), whole);
   return changed;
@@ -139,6 +144,7 @@ void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
     entry.state = static_cast<std::uint8_t>(key.state);
     entry.pepper = static_cast<std::uint8_t>(pepper_of(row.pepper_id));
     entry.damaged = row.damaged;
+    take_root(entry, pool, row);
   }
   published_.publish(draft.finish());
 }

@@ -69,6 +69,7 @@ KeyInfo KeyRing::Shard::info(std::size_t at) const {
   }
   key.scope = entry.grant->scope;
   key.restrictions = entry.grant->restrictions;
+  key.derive = entry.derive;
   if (entry.layer != nullptr) key.layer = *entry.layer;
   const std::int64_t used = entry.used_ms->load(std::memory_order_relaxed);
   if (used != kNoTime) key.last_used_at = utc(used);
@@ -110,6 +111,7 @@ KeyRing::Draft::Draft(const Snapshot& old, bool whole)
     : next(whole ? std::make_shared<Snapshot>() : std::make_shared<Snapshot>(old)) {
   next->serial = old.serial + 1;
   next->tree = old.tree;
+  next->tokens = old.tokens;  // what was revoked stays so, whatever store comes
 }
 
 KeyRing::Entry& KeyRing::Draft::entry(std::string_view kid, std::string_view name, bool& fresh) {

@@ -61,6 +61,7 @@ struct KeyRing::Pool {
   std::set<std::string, std::less<>> texts;
   std::deque<Ending> endings;
   std::deque<std::atomic<std::int64_t>> uses;  // ms, kNoTime: never
+  std::deque<Secret> roots;                    // of derived tokens
 
   const Grant* grant(KeyScope scope, Restrictions restrictions);
   const std::string* text(std::string_view text);
@@ -77,11 +78,13 @@ struct KeyRing::Entry {
   const std::string* layer = nullptr;  // null: none
   const Pool::Ending* ending = nullptr;
   std::atomic<std::int64_t>* used_ms = nullptr;  // written by readers, about once a minute
+  const Secret* root = nullptr;                  // of its derived tokens; null: none are accepted
   std::uint32_t name_at = 0;                     // in the shard's names
   std::uint8_t name_size = 0;
   std::uint8_t state = 0;   // KeyState
   std::uint8_t pepper = 0;  // 0: the present one; n: the nth of the previous ones; kForeignPepper
   bool damaged = false;
+  bool derive = false;
 
   bool revoked() const { return state == static_cast<std::uint8_t>(KeyState::kRevoked); }
 };
@@ -119,10 +122,18 @@ struct KeyRing::LayerTree {
   }
 };
 
+// Derived tokens that were revoked before their end, by "kid.tid".
+struct KeyRing::TokenSet {
+  std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>> forget_ms;
+
+  bool revoked(std::string_view kid, std::string_view tid) const;
+};
+
 struct KeyRing::Snapshot {
   std::uint64_t serial = 0;  // of the snapshots of this ring
   std::array<std::shared_ptr<const Shard>, kShards> shards;
   std::shared_ptr<const LayerTree> tree = std::make_shared<const LayerTree>();
+  std::shared_ptr<const TokenSet> tokens = std::make_shared<const TokenSet>();
   std::shared_ptr<Pool> pool = std::make_shared<Pool>();
 
   static std::size_t place(std::string_view kid) { return TextHash()(kid) % kShards; }
@@ -146,6 +157,13 @@ struct KeyRing::Found {
   const LayerNode* layer = nullptr;  // null: it hangs on none
 
   const Entry& entry() const { return shard->entries[at]; }
+};
+
+// A derived token that was verified, and what its requests are told.
+struct KeyRing::Reader::TokenSlot {
+  Mac digest{};              // of the whole text, under the pepper
+  std::uint64_t serial = 0;  // of the snapshot it was made from
+  std::shared_ptr<const Principal> principal;
 };
 
 // The next snapshot in the making; under mutex_.

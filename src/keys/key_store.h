@@ -16,14 +16,16 @@
 #include "keys/key_info.h"
 #include "keys/key_mac.h"
 #include "keys/layers.h"
+#include "keys/rotation.h"
 
 namespace sallyport::keys {
 
 struct KeyRow {
   KeyInfo info;
   Mac mac{};
-  std::string pepper_id;  // of the pepper the mac was made with
-  bool damaged = false;   // its restrictions cannot be read: such a key opens nothing
+  std::string pepper_id;         // of the pepper the mac was made with
+  bool damaged = false;          // its restrictions cannot be read: such a key opens nothing
+  std::string derive_root = {};  // wrapped (keys/derive_root.h); empty: no derived tokens
 };
 
 struct LayerRow {
@@ -36,6 +38,18 @@ struct Revocation {
   UtcTime at{};
   std::string by;
   std::string why;
+};
+
+// A successor in the place of a key (keys/rotation.h).
+struct Rotation {
+  std::string rotation_id;
+  std::string old_kid;
+  UtcTime old_ends_at{};  // where that is earlier than its end
+  KeyRow successor;
+};
+struct Rotated {
+  KeyRow old, successor;
+  bool repeated = false;  // this rotation_id was done before: these are the keys of that time
 };
 
 // The end of a layer, or of what was issued before a moment; what is absent stays as it is.
@@ -84,6 +98,22 @@ class KeyStore {
   // Durable when it returns; the value is the row as it stands. A row that is revoked already stays
   // as it is. kNotFound: no such kid.
   virtual Result<KeyRow> revoke(const Revocation& revocation) = 0;
+
+  // Durable when it returns, all or nothing: the successor is there, the old key is retiring, ends
+  // in time and names it. kNotFound: no such old kid; kDenied: that one is revoked, has expired, or
+  // has a living successor already.
+  virtual Result<Rotated> rotate(const Rotation& rotation, UtcTime now) = 0;
+
+  // Durable when it returns; the value is the row as it stands: retiring (or revoked), its end at
+  // `ends_at` or where it was, if that is earlier. kNotFound: no such kid.
+  virtual Result<KeyRow> retire(std::string_view kid, UtcTime ends_at) = 0;
+
+  // Revoked tokens whose version is above `version`; 0 gives all.
+  virtual Result<std::vector<TokenRevocation>> load_tokens(std::uint64_t version) = 0;
+
+  // Durable when it returns; what is revoked already stays as it is. The store may drop those that
+  // are past their forget_at.
+  virtual Result<TokenRevocation> revoke_token(const TokenRevocation& revocation) = 0;
 
   // As load(), for layers; parents before children in no particular order.
   virtual Result<std::vector<LayerRow>> load_layers(std::uint64_t version) = 0;

@@ -59,6 +59,57 @@ class MemoryKeyStore final : public KeyStore {
     return at->second;
   }
 
+  Result<Rotated> rotate(const Rotation& rotation, UtcTime now) override {
+    if (failing || read_only) return down();
+    const auto done = rotations_.find(rotation.rotation_id);
+    if (done != rotations_.end()) {
+      return Rotated{rows_.at(done->second.first), rows_.at(done->second.second), true};
+    }
+    const auto at = rows_.find(rotation.old_kid);
+    if (at == rows_.end()) return fail(Code::kNotFound, "no such kid");
+    KeyInfo& old = at->second.info;
+    const auto next = old.replaced_by ? rows_.find(*old.replaced_by) : rows_.end();
+    const bool replaced = next != rows_.end() && next->second.info.state != KeyState::kRevoked &&
+                          now < next->second.info.expires_at;
+    if (old.state == KeyState::kRevoked || now >= old.expires_at || replaced) {
+      return fail(Code::kDenied, "cannot be replaced");
+    }
+    old.state = KeyState::kRetiring;
+    old.expires_at = std::min(old.expires_at, rotation.old_ends_at);
+    old.replaced_by = rotation.successor.info.kid;
+    old.version = ++version_;
+    KeyRow& successor = rows_[rotation.successor.info.kid] = rotation.successor;
+    successor.info.version = ++version_;
+    rotations_[rotation.rotation_id] = {rotation.old_kid, successor.info.kid};
+    return Rotated{rows_.at(rotation.old_kid), successor, false};
+  }
+  Result<KeyRow> retire(std::string_view kid, UtcTime ends_at) override {
+    if (failing || read_only) return down();
+    const auto at = rows_.find(std::string(kid));
+    if (at == rows_.end()) return fail(Code::kNotFound, "no such kid");
+    KeyInfo& key = at->second.info;
+    if (key.state == KeyState::kRevoked) return at->second;
+    key.state = KeyState::kRetiring;
+    key.expires_at = std::min(key.expires_at, ends_at);
+    key.version = ++version_;
+    return at->second;
+  }
+  Result<std::vector<TokenRevocation>> load_tokens(std::uint64_t version) override {
+    if (failing) return down();
+    std::vector<TokenRevocation> tokens;
+    for (const auto& [place, token] : tokens_) {
+      if (token.version > version) tokens.push_back(token);
+    }
+    return tokens;
+  }
+  Result<TokenRevocation> revoke_token(const TokenRevocation& revocation) override {
+    ++revocations_asked;
+    if (failing || read_only) return down();
+    const auto [at, fresh] = tokens_.emplace(revocation.kid + "." + revocation.tid, revocation);
+    if (fresh) at->second.version = ++version_;
+    return at->second;
+  }
+
   Result<std::vector<LayerRow>> load_layers(std::uint64_t version) override {
     if (failing) return down();
     std::vector<LayerRow> rows;
@@ -143,6 +194,8 @@ class MemoryKeyStore final : public KeyStore {
   void replace() {  // an empty store takes this one's place
     rows_.clear();
     layers_.clear();
+    tokens_.clear();
+    rotations_.clear();
     version_ = 0;
     ++mark_.generation;
   }
@@ -158,6 +211,8 @@ class MemoryKeyStore final : public KeyStore {
   std::uint64_t version_ = 0;
   std::map<std::string, KeyRow> rows_;
   std::map<std::string, LayerRow> layers_;
+  std::map<std::string, TokenRevocation> tokens_;                         // by "kid.tid"
+  std::map<std::string, std::pair<std::string, std::string>> rotations_;  // old, new kid
 };
 
 }  // namespace sallyport::keys

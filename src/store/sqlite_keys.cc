@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "store/sqlite.h"
+#include "store/sqlite_key_rows.h"
 #include "store/sqlite_rows.h"
 
 namespace sallyport::store {
@@ -23,10 +24,13 @@ constexpr char kInsert[] = "INSERT INTO keys (" SALLYPORT_KEY_COLUMNS
                            ") VALUES (?1, ?2, ?3, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
                            "?15, '', '', ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
 constexpr char kLoad[] = "SELECT " SALLYPORT_KEY_COLUMNS
-                         ", last_used_at FROM keys LEFT JOIN key_use USING (kid) "
+                         ", last_used_at, root FROM keys LEFT JOIN key_use USING (kid) "
+                         "LEFT JOIN key_roots USING (kid) "
                          "WHERE version > ?1 ORDER BY version";
 constexpr char kFind[] = "SELECT " SALLYPORT_KEY_COLUMNS
-                         ", last_used_at FROM keys LEFT JOIN key_use USING (kid) WHERE kid = ?1";
+                         ", last_used_at, root FROM keys LEFT JOIN key_use USING (kid) "
+                         "LEFT JOIN key_roots USING (kid) WHERE kid = ?1";
+constexpr char kInsertRoot[] = "INSERT INTO key_roots (kid, root) VALUES (?1, ?2)";
 #undef SALLYPORT_KEY_COLUMNS
 
 constexpr char kNameLives[] =
@@ -90,6 +94,8 @@ Result<KeyRow> read_row(const Statement& row) {
   key.info.scope.may_name_organization = row.integer(22) != 0;
   key.info.layer = row.text(23);
   key.info.last_used_at = row.maybe_time(25);
+  key.derive_root = row.text(26);
+  key.info.derive = !key.derive_root.empty();
   return key;
 }
 
@@ -118,7 +124,9 @@ void bind_row(Statement& to, const KeyRow& key) {
       .bind(25, std::string_view(restrictions_json(key.info.restrictions)));
 }
 
-Result<KeyRow> find(Sqlite& database, std::string_view kid) {
+}  // namespace
+
+Result<KeyRow> find_key(Sqlite& database, std::string_view kid) {
   const auto query = database.prepare(kFind);
   if (!query) return std::unexpected(query.error());
   const Result<bool> row = (*query)->bind(1, kid).step();
@@ -127,7 +135,19 @@ Result<KeyRow> find(Sqlite& database, std::string_view kid) {
   return read_row(**query);
 }
 
-}  // namespace
+Result<void> insert_key(Sqlite& database, const KeyRow& row) {
+  {
+    const auto insert = database.prepare(kInsert);
+    if (!insert) return std::unexpected(insert.error());
+    bind_row(**insert, row);
+    const Result<void> inserted = (*insert)->run();
+    if (!inserted || row.derive_root.empty()) return inserted;
+  }
+  const auto root = database.prepare(kInsertRoot);
+  if (!root) return std::unexpected(root.error());
+  (*root)->bind(1, std::string_view(row.info.kid)).bind_blob(2, row.derive_root);
+  return (*root)->run();
+}
 
 SqliteKeys::SqliteKeys(std::string path) : path_(std::move(path)) {}
 SqliteKeys::~SqliteKeys() = default;
@@ -194,14 +214,9 @@ Result<std::uint64_t> SqliteKeys::insert(const KeyRow& row, UtcTime now) {
     if (!found) return std::unexpected(found.error());
     if (*found) return fail(Code::kDenied, "a live key has this name; revoke or rotate it");
   }
-  {
-    const auto insert = (*database)->prepare(kInsert);
-    if (!insert) return std::unexpected(insert.error());
-    bind_row(**insert, row);
-    const Result<void> inserted = (*insert)->run();
-    if (!inserted) return std::unexpected(inserted.error());
-  }
-  const Result<KeyRow> stored = find(**database, row.info.kid);
+  const Result<void> inserted = insert_key(**database, row);
+  if (!inserted) return std::unexpected(inserted.error());
+  const Result<KeyRow> stored = find_key(**database, row.info.kid);
   if (!stored) return std::unexpected(stored.error());
   const Result<void> committed = (*transaction)->commit();
   if (!committed) return std::unexpected(committed.error());
@@ -225,7 +240,7 @@ Result<KeyRow> SqliteKeys::revoke(const keys::Revocation& revocation) {
     const Result<void> updated = (*update)->run();
     if (!updated) return std::unexpected(updated.error());
   }
-  Result<KeyRow> row = find(**database, revocation.kid);
+  Result<KeyRow> row = find_key(**database, revocation.kid);
   if (!row) return row;
   const Result<void> committed = (*transaction)->commit();
   if (!committed) return std::unexpected(committed.error());

@@ -24,6 +24,10 @@ class SqliteKeys final : public keys::KeyStore {
   Result<std::vector<keys::KeyRow>> load(std::uint64_t version) override;
   Result<std::uint64_t> insert(const keys::KeyRow& row, UtcTime now) override;
   Result<keys::KeyRow> revoke(const keys::Revocation& revocation) override;
+  Result<keys::Rotated> rotate(const keys::Rotation& rotation, UtcTime now) override;
+  Result<keys::KeyRow> retire(std::string_view kid, UtcTime ends_at) override;
+  Result<std::vector<keys::TokenRevocation>> load_tokens(std::uint64_t version) override;
+  Result<keys::TokenRevocation> revoke_token(const keys::TokenRevocation& revocation) override;
   Result<std::vector<keys::LayerRow>> load_layers(std::uint64_t version) override;
   Result<std::vector<keys::LayerRow>> put_layers(std::span<const keys::LayerInfo> layers) override;
   Result<keys::LayerRow> end_layer(const keys::LayerEnding& ending) override;

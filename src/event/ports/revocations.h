@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "event/principal.h"
 
 namespace sallyport {
 
@@ -14,6 +15,8 @@ class Revocations {
   virtual ~Revocations() = default;
   virtual std::uint64_t version() const = 0;  // moves with every change of the key ring; cheap
   virtual bool alive(std::string_view kid, UtcTime now) const = 0;  // any thread; takes a lock
+  // The credential itself: of a derived token more can end than its key.
+  virtual bool alive(const Principal& who, UtcTime now) const { return alive(who.kid, now); }
 };
 
 }  // namespace sallyport
