@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <functional>
 #include <span>
 
@@ -188,7 +189,13 @@ std::uint64_t encode_long(const Ranks& ranks, Place piece, std::size_t size,
     while (in_a > first && parts.starts[in_a] + limits.overlap > width) --in_a;
     const std::size_t shift = parts.starts[in_a];
     const std::size_t next_width = std::min(limits.window, size - from - shift);
-    join_window(ranks, piece + from + shift, next_width, work, following);
+    if (next_width == width && std::memcmp(piece + from, piece + from + shift, width) == 0) {
+      // A text that repeats itself, as runs of one character do: the same again.
+      std::copy_n(parts.starts.begin(), parts.count + 1, following.starts.begin());
+      following.count = parts.count;
+    } else {
+      join_window(ranks, piece + from + shift, next_width, work, following);
+    }
     std::size_t in_b = 0;
     if (shift == 0 || !common_token(parts, following, shift, in_a, in_b)) {
       // What was told may not fit what comes now: from the beginning.
