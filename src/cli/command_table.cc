@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/upstream_commands.h"
 
 namespace sallyport::cli {
 namespace {
@@ -202,6 +203,7 @@ std::span<const Command> commands() {
     std::vector<Command> all = program_commands();
     for (Command& command : key_commands()) all.push_back(std::move(command));
     for (Command& command : derive_commands()) all.push_back(std::move(command));
+    for (Command& command : upstream_commands()) all.push_back(std::move(command));
     for (Command& command : house_commands()) all.push_back(std::move(command));
     return all;
   }();

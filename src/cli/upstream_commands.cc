@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// upstream list, rotate, jwks and usage reconcile. All but jwks ask the running server: what they
+// are about lives in it.
+#include "cli/upstream_commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <chrono>
+#include <ostream>
+#include <thread>
+
+#include "base/json_reader.h"
+#include "base/json_writer.h"
+#include "cli/socket_client.h"
+#include "config/load.h"
+#include "provider/identity_key.h"
+
+namespace sallyport::cli {
+namespace {
+
+constexpr std::string_view kUpstreams = "/admin/v1/upstreams";
+constexpr std::string_view kReconciliation = "/admin/v1/usage/reconciliation";
+constexpr std::chrono::milliseconds kLookEvery{300};
+
+std::string text_of(const JsonValue& object, std::string_view member) {
+  const auto value = object.at(member);
+  return std::string(value ? value->string().value_or("") : "");
+}
+
+std::int64_t number_of(const JsonValue& object, std::string_view member) {
+  const auto value = object.at(member);
+  return value ? value->integer().value_or(0) : 0;
+}
+
+Exit exit_of_status(int status) {
+  if (status == 400) return kUsage;
+  if (status == 401 || status == 403) return kNotPermitted;
+  if (status == 404) return kNotFound;
+  if (status == 409) return kConflict;
+  return status >= 500 ? kUnreachable : kFailed;
+}
+
+std::optional<config::Loaded> load(const Invocation& call) {
+  config::Surroundings around = config::process_surroundings(call.config_file);
+  around.follow_secrets = false;
+  config::LoadResult loaded = config::load_file(call.config_file, around);
+  if (loaded) return std::move(*loaded);
+  for (const config::Problem& problem : loaded.error()) {
+    complain(call, kUsage, "configuration", config::format_problem(call.config_file, problem));
+  }
+  return std::nullopt;
+}
+
+// The answer's JSON; what goes wrong is told and its exit code left in `code`.
+std::optional<JsonValue> ask(const Invocation& call, std::string_view method,
+                             const std::string& target, std::string_view body, int& code) {
+  const auto loaded = load(call);
+  code = kUsage;
+  if (!loaded) return std::nullopt;
+  const auto reply = ask_socket(loaded->config.admin.socket, method, target, body);
+  if (!reply) {
+    code = complain(call, reply.error().code == Code::kDenied ? kNotPermitted : kUnreachable,
+                    name(reply.error().code), reply.error().what,
+                    "the running server is asked; start it with  sallyport serve");
+    return std::nullopt;
+  }
+  const Result<JsonValue> answer = JsonValue::parse(reply->body);
+  if (reply->status >= 200 && reply->status < 300 && answer) {
+    code = kOk;
+    return *answer;
+  }
+  const auto error = answer ? answer->at("error") : std::nullopt;
+  code = complain(
+      call, exit_of_status(reply->status), error ? text_of(*error, "code") : "unexpected_answer",
+      error ? text_of(*error, "message") : "the server answered " + std::to_string(reply->status));
+  return std::nullopt;
+}
+
+std::optional<JsonValue> find(const JsonValue& list, std::string_view upstream) {
+  const auto data = list.at("data");
+  if (!data) return std::nullopt;
+  for (const JsonValue& item : data->items()) {
+    if (text_of(item, "upstream") == upstream) return item;
+  }
+  return std::nullopt;
+}
+
+// Its name, or that of the only one that can be renewed.
+std::string choose(const JsonValue& list, const std::string& named) {
+  if (!named.empty()) return named;
+  std::string only;
+  const auto data = list.at("data");
+  if (!data) return {};
+  for (const JsonValue& item : data->items()) {
+    if (text_of(item, "mode") == "static") continue;
+    if (!only.empty()) return {};
+    only = text_of(item, "upstream");
+  }
+  return only;
+}
+
+void print_step(const Invocation& call, const JsonValue& step) {
+  const auto ok = step.at("ok");
+  const bool good = ok && ok->boolean() == true;
+  fmt::print(call.out, "{:<8} {:>6} ms  {}{}\n", text_of(step, "name"), number_of(step, "took_ms"),
+             good ? "ok" : "failed: ", text_of(step, "reason"));
+}
+
+// Tells the steps as they are done; the rotation as it ended.
+std::optional<JsonValue> follow(const Invocation& call, const std::string& upstream, int& code) {
+  std::size_t told = 0;
+  for (;;) {
+    const auto list = ask(call, "GET", std::string(kUpstreams), "", code);
+    if (!list) return std::nullopt;
+    const auto at = find(*list, upstream);
+    const auto rotation = at ? at->at("rotation") : std::nullopt;
+    if (!rotation || rotation->is_null()) {
+      code = complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+      return std::nullopt;
+    }
+    const auto steps = rotation->at("steps");
+    const std::vector<JsonValue> done = steps ? steps->items() : std::vector<JsonValue>();
+    for (; told < done.size(); ++told) {
+      if (!call.json && !call.quiet) print_step(call, done[told]);
+    }
+    call.out.flush();
+    if (text_of(*rotation, "state") != "running") return rotation;
+    std::this_thread::sleep_for(kLookEvery);
+  }
+}
+
+void write_value(JsonWriter& json, const JsonValue& value) {
+  if (value.is_object()) {
+    json.begin_object();
+    for (const auto& [key, member] : value.members()) {
+      json.key(key);
+      write_value(json, member);
+    }
+    json.end_object();
+  } else if (value.is_array()) {
+    json.begin_array();
+    for (const JsonValue& item : value.items()) write_value(json, item);
+    json.end_array();
+  } else if (const auto text = value.string()) {
+    json.value(*text);
+  } else if (const auto whole = value.integer()) {
+    json.value(*whole);
+  } else if (const auto number = value.number()) {
+    json.value(*number);
+  } else if (const auto truth = value.boolean()) {
+    json.value(*truth);
+  } else {
+    json.null();
+  }
+}
+
+void print_json(const Invocation& call, const JsonValue& value) {
+  std::string out;
+  JsonWriter json(out);
+  write_value(json, value);
+  call.out << out << "\n";
+}
+
+}  // namespace
+
+int upstream_list(const Invocation& call, const Programs&) {
+  int code = kOk;
+  const auto list = ask(call, "GET", std::string(kUpstreams), "", code);
+  if (!list) return code;
+  if (call.json) {
+    print_json(call, *list);
+    return kOk;
+  }
+  fmt::print(call.out, "{:<16} {:<18} {:<28} {:<25} {}\n", "UPSTREAM", "MODE", "KEY", "RENEWED AT",
+             "TO DELETE");
+  const auto data = list->at("data");
+  for (const JsonValue& item : data ? data->items() : std::vector<JsonValue>()) {
+    const std::string key = text_of(item, "provider_key_id"), renew = text_of(item, "renew_at");
+    fmt::print(call.out, "{:<16} {:<18} {:<28} {:<25} {}\n", text_of(item, "upstream"),
+               text_of(item, "mode"), key.empty() ? "-" : key, renew.empty() ? "-" : renew,
+               number_of(item, "pending_deletions"));
+  }
+  return kOk;
+}
+
+int upstream_rotate(const Invocation& call, const Programs&) {
+  int code = kOk;
+  const auto list = ask(call, "GET", std::string(kUpstreams), "", code);
+  if (!list) return code;
+  const std::string upstream = choose(*list, call.value("name"));
+  if (upstream.empty()) {
+    return complain(call, kUsage, "usage", "name the upstream: there is not exactly one lease",
+                    "sallyport upstream list");
+  }
+  if (!find(*list, upstream)) {
+    return complain(call, kNotFound, "upstream_not_found", "there is no such upstream",
+                    "sallyport upstream list");
+  }
+  std::string body;
+  if (call.has("drain")) {
+    JsonWriter(body).begin_object().field("drain", call.value("drain")).end_object();
+  }
+  const std::string target = std::string(kUpstreams) + "/" + upstream + "/rotate";
+  const auto begun = ask(call, "POST", target, body, code);
+  if (!begun) return code;
+  if (call.has("no-wait")) {
+    if (call.json) print_json(call, *begun);
+    return kOk;
+  }
+  const auto rotation = follow(call, upstream, code);
+  if (!rotation) return code;
+  const bool done = text_of(*rotation, "state") == "done";
+  if (call.json) {
+    print_json(call, *rotation);
+  } else if (done) {
+    const auto death = rotation->at("time_to_death_ms");
+    const auto ms = death ? death->integer() : std::nullopt;
+    fmt::print(call.out, "{} replaces {}{}\n", text_of(*rotation, "new_key_id"),
+               text_of(*rotation, "old_key_id"),
+               ms ? fmt::format("; dead {} ms after its deletion", *ms) : std::string());
+  }
+  if (done) return kOk;
+  return call.json ? static_cast<int>(kFailed)
+                   : complain(call, kFailed, "rotation_failed",
+                              "the rotation failed; the credential before stays in use");
+}
+
+int upstream_jwks(const Invocation& call, const Programs&) {
+  const auto loaded = load(call);
+  if (!loaded) return kUsage;
+  for (const upstream::UpstreamConfig& one : loaded->config.upstream.upstreams) {
+    if (one.lease.mode != "workload_identity") continue;
+    if (call.has("name") && call.value("name") != one.name) continue;
+    const auto key = provider::IdentityKey::open(one.lease.key_file.value_or(""));
+    if (!key) return complain(call, key.error());
+    call.out << (*key)->jwks() << "\n";
+    return kOk;
+  }
+  return complain(call, kNotFound, "upstream_not_found",
+                  "no such upstream has lease.mode workload_identity");
+}
+
+int usage_reconcile(const Invocation& call, const Programs&) {
+  std::string target(kReconciliation);
+  for (const char* option : {"from", "to"}) {
+    if (!call.has(option)) continue;
+    const auto time = parse_utc(call.value(option));
+    if (!time) {
+      return complain(call, kUsage, "usage", std::string("--") + option + " is no time",
+                      "2026-01-31T08:00:00Z");
+    }
+    target += (target.contains('?') ? "&" : "?") + std::string(option) + "=" + format_utc(*time);
+  }
+  int code = kOk;
+  const auto table = ask(call, "GET", target, "", code);
+  if (!table) return code;
+  const auto bypass = table->at("bypass");
+  code = bypass && bypass->boolean() == true ? kFinding : kOk;
+  if (call.json) {
+    print_json(call, *table);
+    return code;
+  }
+  fmt::print(call.out, "{} to {}\n", text_of(*table, "from"), text_of(*table, "to"));
+  fmt::print(call.out, "{:<28} {:>14} {:>14} {:>12}  {}\n", "PROVIDER KEY", "THEIR TOKENS",
+             "OUR TOKENS", "EXCESS", "VERDICT");
+  const auto data = table->at("data");
+  for (const JsonValue& row : data ? data->items() : std::vector<JsonValue>()) {
+    const auto theirs = row.at("provider"), ours = row.at("gate");
+    if (!theirs || !ours) continue;
+    const std::string key = text_of(row, "provider_key_id");
+    fmt::print(call.out, "{:<28} {:>14} {:>14} {:>12}  {}\n", key.empty() ? "(none)" : key,
+               number_of(*theirs, "input") + number_of(*theirs, "output"),
+               number_of(*ours, "input") + number_of(*ours, "output"),
+               number_of(row, "excess_tokens"), text_of(row, "verdict"));
+  }
+  return code;
+}
+
+std::vector<Command> upstream_commands() {
+  const Argument name = {"name", "The upstream; the only one with a lease when left out.", false};
+  return {
+      {.path = "upstream list",
+       .summary = "List upstreams, the credential each shows, and when it is renewed.",
+       .run = upstream_list},
+      {.path = "upstream rotate",
+       .summary = "Replace an upstream's credential now and prove the old one dead.",
+       .arguments = {name},
+       .options = {{"drain", "DURATION",
+                    "How long streams may keep the old one; 0s in an incident. lease.drain when "
+                    "left out."},
+                   {"no-wait", "", "Begin only; `upstream list --json` tells how it goes."}},
+       .examples = {{"sallyport upstream rotate openai --drain 0s", "a key has leaked"}},
+       .run = upstream_rotate},
+      {.path = "upstream jwks",
+       .summary =
+           "Print the public key of lease.mode workload_identity, for upload at the provider.",
+       .arguments = {name},
+       .run = upstream_jwks},
+      {.path = "usage reconcile",
+       .summary = "Compare the provider's usage with ours; exit 3 tells of a bypass.",
+       .options = {{"from", "TIME",
+                    "Not before; the last hour that may be compared when left out."},
+                   {"to", "TIME", "Before this time."}},
+       .examples = {{"sallyport usage reconcile --json", "for a script"}},
+       .run = usage_reconcile},
+  };
+}
+
+}  // namespace sallyport::cli

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What others do to the account at the provider: its audit log goes into our record, keys that
+// nobody here knows or nobody uses are told, and so is a retention setting that is not the expected
+// one. Everything is told once; what was told survives a restart.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "event/ports/recorder.h"
+#include "event/ports/setting_store.h"
+#include "net/loop.h"
+#include "net/offload.h"
+#include "provider/admin_client.h"
+#include "provider/config.h"
+#include "provider/lease_store.h"
+
+namespace sallyport::provider {
+
+// All outlive the watch and its tasks.
+struct WatchParts {
+  net::Loop& loop;
+  net::Offload& disk;
+  const Clock& clock;
+  Recorder& recorder;
+  SettingStore& settings;
+  LeaseStore& leases;
+};
+
+class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
+ public:
+  using Known = std::function<std::vector<std::string>()>;  // ids of our keys; loop's thread
+  static constexpr std::chrono::minutes kOverlap{10};  // entries may appear late, and out of order
+  static constexpr std::chrono::hours kFirstLookBack{24};
+  static constexpr std::size_t kIdsMax = 2'000;  // audit entries remembered against telling twice
+  static constexpr std::size_t kKeysMax = 1'000;
+  static constexpr int kPagesMax = 50;  // of the audit log, in one round
+
+  AccountWatch(WatchParts parts, std::shared_ptr<const AdminClient> client, Config config,
+               Known known);
+
+  void start();
+  void stop() { stopped_ = true; }
+
+  // One round each; the schedule calls them.
+  Task<void> read_audit_log();
+  Task<void> look_at_keys();
+  Task<void> look_at_retention();
+
+ private:
+  using Self = std::shared_ptr<AccountWatch>;
+  struct Cursor {
+    std::int64_t since_s = 0;      // of the newest entry that was told
+    std::vector<std::string> ids;  // told, newest last
+  };
+  static Task<void> follow_audit_log(Self self);
+  static Task<void> follow_keys(Self self);
+  void tell_entry(const AuditLogEntry& entry);
+  void tell_key(const ProjectKey& key, const std::string& project, const char* error);
+  void tell_unavailable(const char* what, const Error& error);
+  Task<Result<std::string>> get(std::string name);  // empty: there is none
+  Task<Result<void>> put(std::string name, std::string value);
+  Task<bool> load_cursor();
+  Task<bool> load_told_keys();
+  Task<std::set<std::string>> our_accounts();
+
+  WatchParts parts_;
+  const std::shared_ptr<const AdminClient> client_;
+  const Config config_;
+  const Known known_;
+  bool stopped_ = false;
+  bool cursor_loaded_ = false, keys_loaded_ = false;
+  Cursor cursor_;
+  std::set<std::string> told_keys_;  // "unknown key_x", "dormant key_y"
+  std::string told_retention_;
+  std::set<std::string> unavailable_;  // told, until it works again
+};
+
+}  // namespace sallyport::provider
