@@ -5,6 +5,7 @@
 
 #include "config/identity_fields.h"
 #include "config/provider_fields.h"
+#include "config/rotation_fields.h"
 #include "config/values.h"
 
 namespace sallyport::config {
@@ -140,10 +141,35 @@ std::vector<Field> key_fields() {
        kRestart,
        {},
        "${cred:key_pepper}"},
+      {"keys.pepper_previous",
+       kSecret,
+       AT(config->keys.pepper_previous),
+       "The pepper before: keys under it still count, and are rewritten when they are next used.",
+       32,
+       0,
+       kRestart,
+       {},
+       "${cred:key_pepper_previous}"},
+      {"keys.on_store_failure",
+       kWord,
+       AT(config->keys.keep_on_store_failure),
+       "When the key store is silent for 5 s: refuse every key with 503, or keep serving what is "
+       "known, deaf to what other processes revoke.",
+       0,
+       0,
+       kLive,
+       {"refuse", "keep"}},
       {"keys.life", kDuration, AT(config->keys.life), "Life of a new key that names none.", kSecond,
        30 * kDay},
       {"keys.life_max", kDuration, AT(config->keys.life_max),
        "No key lives longer, whatever is asked for.", kSecond, 30 * kDay},
+  };
+}
+
+std::vector<Field> rule_fields() {
+  using enum Type;
+  constexpr Reload kLive = Reload::kLive, kRestart = Reload::kRestart;
+  return {
       {"policy.models.allow",
        kPatterns,
        AT(config->policy.models_allow),
@@ -162,13 +188,6 @@ std::vector<Field> key_fields() {
        0,
        kRestart,
        {"auto", "none"},
-  };
-}
-
-std::vector<Field> rule_fields() {
-  using enum Type;
-  constexpr Reload kLive = Reload::kLive, kRestart = Reload::kRestart;
-  return {
        "file:/etc/sallyport/GeoLite2-Country.mmdb"},
       {"policy.geo.network",
        kPath,
@@ -527,6 +546,10 @@ std::string show_value(const Field& field, const T& v) {
     std::string out = "[";
     for (const Cidr& range : v) out += (out.size() > 1 ? ", " : "") + range.text();
     return out + "]";
+  } else if constexpr (std::is_same_v<Plain, std::map<std::string, std::string>>) {
+    std::string out = "{";
+    for (const auto& [name, text] : v) out += (out.size() > 1 ? ", " : "") + name + ": " + text;
+    return out + "}";
   } else {
     std::string out = "[";
     for (const std::string& text : v) out += (out.size() > 1 ? ", " : "") + text;
@@ -544,12 +567,8 @@ std::span<const Field> fields() {
                        admin_login_fields, upstream_fields, upstream_call_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
-    for (auto* part : {lease_fields, provider_fields}) {
+    for (auto* part : {rotation_fields, lease_fields, provider_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
-  } else if constexpr (std::is_same_v<Plain, std::map<std::string, std::string>>) {
-    std::string out = "{";
-    for (const auto& [name, text] : v) out += (out.size() > 1 ? ", " : "") + name + ": " + text;
-    return out + "}";
     }
     return all;
   }();
@@ -570,7 +589,6 @@ std::span<const Unavailable> unavailable() {
       {"respond", "no playbook acts"},
       {"notify", "no alerts are sent"},
       {"cluster", "one node stands alone"},
-      {"keys.rotate", "keys are replaced by creating a new one and revoking the old"},
       {"keys.accept_from", "keys are accepted from Authorization, api-key and x-api-key"},
       {"policy.scopes", "endpoints are limited per key only"},
       {"policy.hours", "requests are not limited to hours"},

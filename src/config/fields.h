@@ -47,6 +47,7 @@ struct Place {
   http::ListenerConfig* listener = nullptr;
   upstream::UpstreamConfig* upstream = nullptr;
   keys::IdentityMapping* identity = nullptr;
+  keys::DeliveryConfig* delivery = nullptr;
 };
 
 // Where a value lives. Of a kWord field: bool (index 0 or 1 of `words`), Auth, or the word itself.

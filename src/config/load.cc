@@ -138,6 +138,8 @@ class Loader {
         place.listener = &config_.http.listeners.emplace_back();
       } else if (schema == "keys.identity_exchange") {
         place.identity = &config_.keys.identity_exchange.emplace_back();
+      } else if (schema == "keys.deliver") {
+        place.delivery = &config_.keys.deliver.emplace_back();
       } else {
         place.upstream = &config_.upstream.upstreams.emplace_back();
       }

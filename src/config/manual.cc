@@ -18,8 +18,13 @@ struct Defaults {
   http::ListenerConfig listener;
   upstream::UpstreamConfig upstream;
   keys::IdentityMapping identity;
+  keys::DeliveryConfig delivery;
   Place place() {
-    return {.config = &config, .listener = &listener, .upstream = &upstream, .identity = &identity};
+    return {.config = &config,
+            .listener = &listener,
+            .upstream = &upstream,
+            .identity = &identity,
+            .delivery = &delivery};
   }
 };
 

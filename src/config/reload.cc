@@ -47,6 +47,21 @@ bool identities_differ(const Config& a, const Config& b) {
   return false;
 }
 
+bool deliveries_differ(const Config& a, const Config& b) {
+  const auto& left = a.keys.deliver;
+  const auto& right = b.keys.deliver;
+  if (left.size() != right.size()) return true;
+  for (const Field& field : fields()) {
+    if (!field.path.starts_with("keys.deliver[].")) continue;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      const Place one{.delivery = const_cast<keys::DeliveryConfig*>(&left[i])};
+      const Place other{.delivery = const_cast<keys::DeliveryConfig*>(&right[i])};
+      if (!same(field, one, other)) return true;
+    }
+  }
+  return false;
+}
+
 void compare_upstreams(const Config& running, const Config& next,
                        std::vector<std::string>& changed) {
   const auto& old_ones = running.upstream.upstreams;
@@ -90,6 +105,10 @@ std::expected<Reloaded, std::vector<Problem>> take_over(const Config& running, L
   if (identities_differ(running, *next)) {
     next->keys.identity_exchange = running.keys.identity_exchange;
     result.kept.emplace_back("keys.identity_exchange");
+  }
+  if (deliveries_differ(running, *next)) {
+    next->keys.deliver = running.keys.deliver;
+    result.kept.emplace_back("keys.deliver");
   }
   if (keep_leases(running, *next)) result.kept.emplace_back("upstream.lease");
   compare_upstreams(running, *next, result.changed);

@@ -28,6 +28,7 @@ struct DeliveryConfig {
 struct RotationConfig {
   std::chrono::milliseconds every{0};                          // 0: not by itself
   std::chrono::milliseconds grace = std::chrono::minutes(10);  // how long the old one works on
+  bool end_early = false;  // the old one ends when the new one was seen
 };
 
 }  // namespace sallyport::keys
