@@ -108,6 +108,22 @@ bool JsonMembers::next(JsonMember& member) {
   return true;
 }
 
+JsonItems::JsonItems(std::string_view array) : array_(array) {
+  at_ = skip_blanks(array_, 0);
+  if (at_ < array_.size()) ++at_;  // the opening bracket
+  at_ = skip_blanks(array_, at_);
+}
+
+bool JsonItems::next(std::string_view& item) {
+  if (at_ < array_.size() && array_[at_] == ',') at_ = skip_blanks(array_, at_ + 1);
+  if (at_ >= array_.size() || array_[at_] == ']') return false;
+  const std::size_t end = skip_value(array_, at_);
+  if (end == at_) return false;  // not checked JSON
+  item = array_.substr(at_, end - at_);
+  at_ = skip_blanks(array_, end);
+  return true;
+}
+
 std::string json_unescape(std::string_view raw) {
   std::string out;
   out.reserve(raw.size());

@@ -77,6 +77,17 @@ class JsonMembers {
   std::size_t at_ = 0;
 };
 
+// The items of an array that was already checked: `array` begins (after blanks) with '['.
+class JsonItems {
+ public:
+  explicit JsonItems(std::string_view array);
+  bool next(std::string_view& item);  // raw text of the value, without surrounding blanks
+
+ private:
+  std::string_view array_;
+  std::size_t at_ = 0;
+};
+
 // The text of a raw JSON string body (between the quotes), escapes resolved; input is checked JSON.
 std::string json_unescape(std::string_view raw);
 // The value of a raw JSON string with its quotes; nothing if `raw` is not a string.

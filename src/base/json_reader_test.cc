@@ -551,6 +551,33 @@ class Author {
   std::mt19937 random_;
 };
 
+TEST(JsonItems, TellsEachItem) {
+  struct Case {
+    const char* array;
+    std::vector<std::string_view> items;
+  };
+  const Case cases[] = {
+      {"[]", {}},
+      {" [ ] ", {}},
+      {"[1]", {"1"}},
+      {" [ 1 , \"a,]\" ,null ]", {"1", "\"a,]\"", "null"}},
+      {"[[1,2],[],{\"a\":[3]}] ,4", {"[1,2]", "[]", "{\"a\":[3]}"}},
+  };
+  for (const Case& c : cases) {
+    std::vector<std::string_view> items;
+    JsonItems reader(c.array);
+    for (std::string_view item; reader.next(item);) items.push_back(item);
+    EXPECT_EQ(items, c.items) << c.array;
+  }
+  const std::string good = R"([1,"b\"c",[1,{"e":2}],null])";
+  for (std::size_t cut = 0; cut <= good.size(); ++cut) {  // what is no JSON does no harm
+    JsonItems reader(std::string_view(good).substr(0, cut));
+    std::string_view item;
+    int count = 0;
+    while (reader.next(item)) ASSERT_LT(++count, 10);
+  }
+}
+
 TEST(JsonProperty, BothReadersSeeTheSameMembers) {
   Author author(20261124);
   for (int round = 0; round < 2'000; ++round) {
