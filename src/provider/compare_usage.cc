@@ -64,6 +64,7 @@ Reconciliation compare_usage(const std::vector<UsageResult>& theirs,
                              const std::vector<UsageMinute>& ours, UtcTime from, UtcTime to,
                              const CompareRules& rules) {
   std::map<std::string, Sums> keys;
+  for (const std::string& key : rules.known) keys[key];  // idle ones are shown too
   const auto start_of = [&](const std::string& key) {
     const auto told = rules.told_until.find(key);
     return told == rules.told_until.end() ? from : std::max(from, told->second);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "provider/account_watch.h"
+
+#include <gtest/gtest.h>
+
+#include "provider/memory_lease_store.h"
+#include "provider/provider_for_test.h"
+#include "provider/settings_for_test.h"
+
+namespace sallyport::provider {
+namespace {
+
+using namespace std::chrono_literals;
+
+const UtcTime kNow{std::chrono::sys_days(std::chrono::year(2026) / 11 / 24) + 10h};
+std::int64_t seconds(UtcTime time) {
+  return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+}
+
+std::string entry(const std::string& id, UtcTime at) {
+  return R"({"id":")" + id + R"(","type":"api_key.created","effective_at":)" +
+         std::to_string(seconds(at)) +
+         R"(,"actor":{"type":"session","session":{"user":{"id":"user-1","email":"a@example.com"},
+          "ip_address":"203.0.113.9"}},"api_key.created":{"id":"key_new"}})";
+}
+
+std::string key(const std::string& id, const std::string& owner, UtcTime created, UtcTime used) {
+  return R"({"id":")" + id + R"(","name":"n","redacted_value":"sk-...abc","created_at":)" +
+         std::to_string(seconds(created)) + R"(,"last_used_at":)" + std::to_string(seconds(used)) +
+         R"(,"owner":{"type":"service_account","service_account":{"id":"svc_1","name":")" + owner +
+         "\"}}}";
+}
+
+struct World {
+  std::shared_ptr<AccountWatch> make() {
+    AdminAccess access{.base_url = provider.base_url(),
+                       .key = std::make_shared<const Secret>("sk-admin-CANARY")};
+    access.limits = {.attempts_max = 1};
+    auto client = AdminClient::make(loop, resolver, std::move(access)).value();
+    Config config;
+    config.projects = {"proj_1"};
+    config.known_keys = {"key_ci"};
+    config.retention = "zero_data_retention";
+    const WatchParts parts{loop, disk, clock, recorder, settings, leases};
+    const auto known = [] { return std::vector<std::string>{"key_ours"}; };
+    return std::make_shared<AccountWatch>(parts, std::move(client), config, known);
+  }
+  World() {
+    provider.pages["/v1/organization/audit_logs"] = [this](const std::string& query) {
+      asked = query;
+      std::string data;
+      for (const std::string& one : entries) data += (data.empty() ? "" : ",") + one;
+      return R"({"data":[)" + data + R"(],"has_more":false,"last_id":"x"})";
+    };
+    provider.pages["/v1/organization/projects/proj_1/api_keys"] = [this](const std::string&) {
+      std::string data;
+      for (const std::string& one : keys) data += (data.empty() ? "" : ",") + one;
+      return R"({"data":[)" + data + R"(],"has_more":false})";
+    };
+    provider.pages["/v1/organization/data_retention"] = [this](const std::string&) {
+      return R"({"type":")" + retention + "\"}";
+    };
+    provider.pages["/v1/organization/projects/proj_1/data_retention"] = [](const std::string&) {
+      return std::string(R"({"type":"organization_default"})");
+    };
+  }
+  net::Loop loop;
+  net::Resolver resolver;
+  net::Offload disk{1};
+  ManualClock clock{kNow};
+  RecorderForTest recorder;
+  SettingsForTest settings;
+  MemoryLeaseStore leases;
+  ProviderForTest provider{loop};
+  std::vector<std::string> entries, keys;
+  std::string retention = "zero_data_retention", asked;
+  std::shared_ptr<AccountWatch> watch = make();
+};
+
+TEST(AccountWatch, EveryEntryOfTheProvidersLogIsRecordedOnce) {
+  World world;
+  world.entries = {entry("audit_log-2", kNow - 1h), entry("audit_log-1", kNow - 2h),
+                   entry("audit_log-2", kNow - 1h)};
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        Task<void> reading = w.watch->read_audit_log();
+        co_await reading;
+        EXPECT_EQ(w.recorder.events.size(), 2u) << "one was there twice";
+        if (w.recorder.events.size() != 2u) co_return;
+        const Event& first = w.recorder.events.front();
+        EXPECT_EQ(first.action, "api_key.created");
+        EXPECT_EQ(first.actor, "a@example.com");
+        EXPECT_EQ(first.ip, "203.0.113.9");
+        EXPECT_EQ(first.provider_key_id, "key_new");
+        EXPECT_TRUE(first.detail->contains("audit_log-1")) << "oldest first";
+
+        w.watch =
+            w.make();  // a restart; the provider gives the overlap again, and one that came late
+        w.entries.push_back(entry("audit_log-late", kNow - 65min));
+        reading = w.watch->read_audit_log();
+        co_await reading;
+        EXPECT_EQ(w.recorder.events.size(), 3u);
+        const std::string since = std::to_string(seconds(kNow - 1h) - 600);
+        EXPECT_TRUE(w.asked.contains(since))
+            << w.asked << " goes on where it stopped, with an overlap";
+      });
+}
+
+TEST(AccountWatch, KeysThatNobodyKnowsOrUsesAreToldOnce) {
+  World world;
+  const LeaseRow row = world.leases.begin("openai", "proj_1", "a", kNow).value();
+  world.keys = {key("key_ours", "x", kNow, kNow), key("key_ci", "x", kNow, kNow),
+                key("key_lease", row.name, kNow, kNow), key("key_stranger", "x", kNow, kNow),
+                key("key_ours", "x", kNow - 24h * 90, kNow - 24h * 60)};
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        for (int i = 0; i < 2; ++i) {
+          Task<void> looking = w.watch->look_at_keys();
+          co_await looking;
+          w.watch = w.make();  // a restart in between
+        }
+        EXPECT_EQ(w.recorder.actions(),
+                  (std::vector<std::string>{"provider_key.seen!unknown_provider_key",
+                                            "provider_key.seen!dormant_provider_key"}));
+        EXPECT_EQ(w.recorder.events.front().provider_key_id, "key_stranger");
+      });
+}
+
+TEST(AccountWatch, ARetentionThatIsNotTheExpectedOneIsTold) {
+  World world;
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        Task<void> looking = w.watch->look_at_retention();
+        co_await looking;
+        EXPECT_TRUE(w.recorder.events.empty()) << "a project that follows the organisation is fine";
+        w.retention = "modified_abuse_monitoring";
+        for (int i = 0; i < 2; ++i) {
+          looking = w.watch->look_at_retention();
+          co_await looking;
+        }
+        EXPECT_EQ(w.recorder.actions(),
+                  std::vector<std::string>{"provider.retention!retention_differs"});
+      });
+}
+
+TEST(AccountWatch, AnOutageIsToldOnceAndNothingIsLost) {
+  World world;
+  world.entries = {entry("audit_log-1", kNow - 2h)};
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        for (int i = 0; i < 2; ++i) {
+          w.provider.faults["GET /v1/organization/audit_logs"].push_back({500});
+          Task<void> reading = w.watch->read_audit_log();
+          co_await reading;
+        }
+        Task<void> reading = w.watch->read_audit_log();
+        co_await reading;
+        EXPECT_EQ(
+            w.recorder.actions(),
+            (std::vector<std::string>{"provider.watch!provider_unreadable", "api_key.created"}));
+      });
+}
+
+}  // namespace
+}  // namespace sallyport::provider
