@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "keys/key_ring.h"
 #include "provider/endpoints.h"
@@ -69,10 +70,22 @@ int main(int argc, char** argv) {
   const auto ring = keys::KeyRing::open(policy, *store, clock).value();
   fmt::print("{:<40} {:8.3f} s\n", fmt::format("start with {} keys", count), seconds_since(start));
 
-  const keys::CreatedKey key =
-      ring->create({.name = "bench", .owner = "", .life = {}, .not_before = {}, .scope = {}, .layer = {}, .restrictions = {}},
-                   "bench")
-          .value();
+  const auto spec = [](std::string name, std::string layer = {}) {
+    keys::KeySpec made;
+    made.name = std::move(name);
+    made.layer = std::move(layer);
+    return made;
+  };
+  for (const char* path : {"acme", "acme/support", "acme/support/user_42"}) {
+    keys::LayerSpec layer;
+    layer.path = path;
+    layer.restrictions =
+        parse_restrictions(R"({"cidr":["10.0.0.0/8"],"models":["gpt-5*"]})").value();
+    ring->put_layer(layer, "bench").value();
+  }
+  const keys::CreatedKey key = ring->create(spec("bench"), "bench").value();
+  const keys::CreatedKey deep = ring->create(spec("deep", "acme/support/user_42"), "bench").value();
+  const IpAddress source = IpAddress::parse("10.1.2.3").value();
   const Secret stranger = keys::mint_key();
   const UtcTime now = clock.now();
   keys::KeyRing::Reader reader = keys::KeyRing::Reader::make(*ring).value();
@@ -80,8 +93,28 @@ int main(int argc, char** argv) {
   constexpr int kRounds = 2'000'000;
   time("check, valid key", kRounds,
        [&] { sink = reader.check(key.text.reveal(), {.now = now}).principal != nullptr; });
+  time("check, valid key below three layers", kRounds, [&] {
+    sink = reader.check(deep.text.reveal(), {.now = now, .source = &source}).principal != nullptr;
+  });
   time("check, unknown kid", kRounds,
        [&] { sink = reader.check(stranger.reveal(), {.now = now}).principal != nullptr; });
+  std::vector<Secret> strangers;  // each search goes to another place in memory
+  for (int i = 0; i < 4096; ++i) strangers.push_back(keys::mint_key());
+  std::size_t next = 0;
+  time("check, 4096 unknown kids in turn", kRounds, [&] {
+    const Secret& one = strangers[next++ % strangers.size()];
+    sink = reader.check(one.reveal(), {.now = now}).principal != nullptr;
+  });
+  // A storm of wrong keys: typing errors never get to a table.
+  std::string mistyped(stranger.reveal());
+  mistyped[30] = mistyped[30] == 'x' ? 'y' : 'x';
+  const auto storm = Steady::now();
+  for (int i = 0; i < kRounds; ++i) {
+    sink = reader.check(mistyped, {.now = now}).principal != nullptr;
+  }
+  const double each = seconds_since(storm) / kRounds;
+  fmt::print("{:<40} {:8.1f} ns\n", "check, bad checksum", each * 1e9);
+  fmt::print("{:<40} {:8.3f} % of a core\n", "20,000 of them a second", each * 20'000 * 100);
   time("check, bad format", kRounds,
        [&] { sink = reader.check("sk-nothing", {.now = now}).principal != nullptr; });
   time("endpoint, first row", kRounds,
@@ -89,9 +122,7 @@ int main(int argc, char** argv) {
   time("endpoint, unknown", kRounds,
        [&] { sink = provider::find_endpoint("POST", "/v1/unknown").may_stream; });
   time("create and revoke, durable", 20, [&] {
-    sink =
-        ring->create({.name = "x", .owner = "", .life = {}, .not_before = {}, .scope = {}, .layer = {}, .restrictions = {}}, "bench")
-            .has_value();
+    sink = ring->create(spec("x"), "bench").has_value();
     sink = ring->revoke("x", "bench").has_value();
   });
   time("poll without news", 10'000, [&] { sink = ring->refresh_if_changed().value(); });

@@ -9,6 +9,7 @@
 #include "admin/act_record.h"
 #include "admin/envelope.h"
 #include "admin/key_routes.h"
+#include "admin/layer_routes.h"
 #include "admin/open_metrics.h"
 #include "admin/token_routes.h"
 #include "base/json_reader.h"
@@ -102,6 +103,11 @@ AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Acces
                            .keys = parts_.keys,
                            .clock = parts_.clock,
                            .acts = KeyActs(parts_.keys, parts_.recorder, parts_.clock)});
+  add_layer_routes(routes_, {.loop = parts_.loop,
+                             .offload = parts_.offload,
+                             .keys = parts_.keys,
+                             .clock = parts_.clock,
+                             .acts = LayerActs(parts_.keys, parts_.recorder, parts_.clock)});
   for (const auto& add_more : parts_.more) add_more(routes_);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/upstream_commands.h"
+#include "cli/restriction_options.h"
 
 namespace sallyport::cli {
 namespace {
@@ -70,9 +71,7 @@ std::vector<Command> key_commands() {
                       "Stable name of the key in the record, for example user_42_readonly."}},
        .options = {{"life", "DURATION", "How long it lives; keys.life when left out."},
                    {"owner", "TEXT", "Person or team to call at night."},
-                   {"endpoint", "PATTERN", "Allow only such endpoints: \"POST /v1/responses\".",
-                    true},
-                   {"model", "PATTERN", "Allow only such models: gpt-5*.", true},
+                   {"layer", "PATH", "The layer it hangs on: acme/support/user_42."},
                    {"upstream", "NAME", "Send its requests to this upstream."},
                    {"module", "TEXT", "Module in the record when the client names none."},
                    {"purpose", "TEXT", "Purpose in the record when the client names none."},
@@ -99,12 +98,71 @@ std::vector<Command> key_commands() {
        .examples = {{"sallyport keys revoke app-chat --why 'seen in a paste'", ""}},
        .run = keys_revoke},
       {.path = "admin token",
-       .summary = "Make a new admin token and print it once; the old one is dead.",
-       .run = admin_token},
+       .summary = "Create, list or revoke named admin tokens; or replace the first one.",
+       .arguments = {{"act",
+                      "create prints a new token once; replace (when left out) makes a new first "
+                      "token, and the old one is dead.",
+                      false,
+                      {"create", "list", "revoke", "replace"}},
+                     {"token", "For revoke: name or id.", false}},
+       .options =
+           {{"name", "NAME", "For create: who it is for; part of the record."},
+            {"role", "ROLE", "For create: what it may do.", false, {"viewer", "operator", "admin"}},
+            {"life", "DURATION", "For create: 8h when left out, 30d at most."}},
+       .examples = {{"sallyport admin token create --name ci --role operator --life 1h", ""},
+                    {"sallyport admin token revoke ci", ""}},
+       .run = admin_tokens},
   };
 }
 
 // The caveats of derived tokens, in words (docs/derived-tokens.md).
+std::vector<Command> layer_commands() {
+  const Argument path = {"path",
+                         "Its place in the tree: acme, acme/support, acme/support/user_42."};
+  std::vector<Option> limits = {{"owner", "TEXT", "Person or team to call at night."},
+                                {"until", "TIME", "Nothing below works from then on."}};
+  for (Option& option : restriction_options()) limits.push_back(std::move(option));
+  std::vector<Option> changes = limits;
+  changes.push_back({"no-end", "", "It has no end of its own any more."});
+  changes.push_back({"lift", "MEMBER", "Lift one restriction, as `layers show` names it.", true});
+  return {
+      {.path = "layers create",
+       .summary = "Create a layer above keys: organisation, project or principal, by its depth.",
+       .arguments = {path},
+       .options = std::move(limits),
+       .examples = {{"sallyport layers create acme --budget 500usd/month", "an organisation"},
+                    {"sallyport layers create acme/support --model 'gpt-5*'", "a project of it"}},
+       .run = layers_create},
+      {.path = "layers set",
+       .summary = "Change what a layer takes away; what is not named stays.",
+       .arguments = {path},
+       .options = std::move(changes),
+       .examples = {{"sallyport layers set acme/support --rpm 60 --lift cidr", ""}},
+       .run = layers_set},
+      {.path = "layers list", .summary = "List the tree of layers.", .run = layers_list},
+      {.path = "layers show",
+       .summary = "Show one layer: state, end, restrictions.",
+       .arguments = {path},
+       .run = layers_show},
+      {.path = "layers revoke",
+       .summary = "Kill everything below a layer, for good; streams under way are cut.",
+       .arguments = {path},
+       .options = {{"why", "TEXT", "Reason, for the record."}},
+       .run = layers_revoke},
+      {.path = "layers reissue",
+       .summary = "Kill every key and token below that was issued before now; new ones work.",
+       .arguments = {path},
+       .options = {{"before", "TIME", "Issued before this moment instead of now."}},
+       .examples = {{"sallyport layers reissue acme --before 2026-01-31T08:00:00Z",
+                     "everything from before the incident"}},
+       .run = layers_reissue},
+      {.path = "layers apply",
+       .summary = "Create and change layers from a file, JSON or YAML, all or nothing.",
+       .arguments = {{"file", "A tree: layers: {acme: {restrictions: {}, layers: {}}}."}},
+       .run = layers_apply},
+  };
+}
+
 std::vector<Command> derive_commands() {
   return {
       {.path = "keys derive",
@@ -181,7 +239,8 @@ std::vector<Command> house_commands() {
        .run = server_status},
       {.path = "budgets show",
        .summary = "What accounts have spent, hold back and are allowed.",
-       .arguments = {{"account", "key:user_42, project:acme/support ...; all when left out.", false}},
+       .arguments = {{"account", "key:user_42, project:acme/support ...; all when left out.",
+                      false}},
        .run = budgets_show},
       {.path = "version", .summary = "Print the version.", .run = print_version},
       {.path = "completion",
@@ -202,6 +261,11 @@ std::span<const Command> commands() {
   static const std::vector<Command> table = [] {
     std::vector<Command> all = program_commands();
     for (Command& command : key_commands()) all.push_back(std::move(command));
+    for (Command& command : all) {
+      if (command.path != "keys create") continue;
+      for (Option& option : restriction_options()) command.options.push_back(std::move(option));
+    }
+    for (Command& command : layer_commands()) all.push_back(std::move(command));
     for (Command& command : derive_commands()) all.push_back(std::move(command));
     for (Command& command : upstream_commands()) all.push_back(std::move(command));
     for (Command& command : house_commands()) all.push_back(std::move(command));
