@@ -50,6 +50,8 @@ if(TARGET sallyport)
   sallyport_script_test(kill9_proof "gate;release_only" tests/kill9/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/kill9/run.py --sallyport ${program}
                         --rounds 3 --prove)
+  sallyport_script_test(budget "gate;release_only" tests/budget/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/budget/run.py --sallyport ${program})
   sallyport_script_test(disk_full "gate;release_only" tests/disk_full/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/disk_full/run.py --sallyport ${program})
   set_tests_properties(disk_full PROPERTIES SKIP_RETURN_CODE 77)

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "meter/tokenizer.h"
+
 namespace sallyport::meter {
 namespace {
 
@@ -11,12 +13,15 @@ namespace {
 // body with any `\u` counts as if it had one.
 constexpr std::string_view kElsewhere[] = {"_url\"", "file_", "input_image", "input_file", "\\u"};
 
+bool refers_elsewhere(std::string_view body) {
+  return std::any_of(std::begin(kElsewhere), std::end(kElsewhere),
+                     [&](std::string_view mark) { return body.contains(mark); });
+}
+
 class ByteCounts final : public TokenCounts {
  public:
   TokenCount input(std::string_view, std::string_view body, std::string_view) const override {
-    const bool elsewhere = std::any_of(std::begin(kElsewhere), std::end(kElsewhere),
-                                       [&](std::string_view mark) { return body.contains(mark); });
-    return {static_cast<std::int64_t>(body.size()), !elsewhere};
+    return {static_cast<std::int64_t>(body.size()), !refers_elsewhere(body)};
   }
   std::int64_t text(std::string_view text, std::string_view) const override {
     return static_cast<std::int64_t>(text.size());
@@ -24,7 +29,23 @@ class ByteCounts final : public TokenCounts {
   std::optional<std::int64_t> output_max(std::string_view) const override { return std::nullopt; }
 };
 
+class ExactCounts final : public TokenCounts {
+ public:
+  TokenCount input(std::string_view, std::string_view body, std::string_view model) const override {
+    return {text(body, model), !refers_elsewhere(body)};
+  }
+  std::int64_t text(std::string_view text, std::string_view model) const override {
+    return static_cast<std::int64_t>(Tokenizer::of(encoding_of(model)).count(text));
+  }
+  std::optional<std::int64_t> output_max(std::string_view) const override { return std::nullopt; }
+};
+
 }  // namespace
+
+const TokenCounts& exact_counts() {
+  static const ExactCounts counts;  // without a state
+  return counts;
+}
 
 const TokenCounts& byte_counts() {
   static const ByteCounts counts;  // without a state

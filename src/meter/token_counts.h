@@ -28,4 +28,8 @@ class TokenCounts {
 // Upper bounds from sizes alone.
 const TokenCounts& byte_counts();
 
+// By the tokenizer of the model. The body is counted as it stands, with its names and brackets,
+// which are more than the provider's own framing.
+const TokenCounts& exact_counts();
+
 }  // namespace sallyport::meter
