@@ -280,7 +280,7 @@ TEST_F(HouseTest, WhatWasDoneStandsInTheJournalWithoutTheKey) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ + "/journal")) {
     if (entry.is_regular_file()) journal += read(entry.path().string());
   }
-  for (const char* text : {"\"key.create\"", "\"key.revoke\"", "\"actor\":\"local\"", "lost"}) {
+  for (const char* text : {"\"key.create\"", "\"key.revoke\"", "\"actor\":\"local:", "lost"}) {
     EXPECT_NE(journal.find(text), std::string::npos) << text;
   }
   EXPECT_EQ(journal.find(made.out.substr(20, 38)), std::string::npos);

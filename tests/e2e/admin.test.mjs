@@ -2,6 +2,7 @@
 // The doors of the house: health, metrics, keys; who may, what is recorded, what is on which port.
 import assert from "node:assert/strict";
 import { request } from "node:http";
+import { userInfo } from "node:os";
 import { after, before, test } from "node:test";
 import { gated, messages, start, until } from "./house.mjs";
 
@@ -184,8 +185,8 @@ test("a key is made, works, and dies; each act is a record with actor and ip", o
   assert.deepEqual(seen, [
     ["over-http", "key.create", "admin_token", "127.0.0.1"],
     ["over-http", "key.revoke", "admin_token", "127.0.0.1"],
-    ["over-socket", "key.create", "local", null],
-    ["over-socket", "key.revoke", "local", null]]);
+    ["over-socket", "key.create", `local:${userInfo().username}`, null],
+    ["over-socket", "key.revoke", `local:${userInfo().username}`, null]]);
   assert.ok(acts.slice(0, 2).every((record) => record.kid === kid));
   assert.ok(!JSON.stringify(acts).includes(key));
 });
