@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -303,6 +304,43 @@ TEST_F(TokenExchangeTest, OurOwnTroubleIsSaidAsSuch) {
   mapping_.jwks_file = "/nonexistent/jwks";
   open();
   EXPECT_EQ(say(form(token())).reason, "exchange_no_keys");
+}
+
+// Nobody mints before one request was told to come again.
+struct Flood {
+  std::mutex mutex;
+  std::condition_variable opened;
+  bool open = false;
+  int ended = 0, busy = 0;
+};
+Task<void> one_of_a_flood(net::Loop& loop, TokenExchange& exchange, Flood& flood, int size) {
+  ExchangeRequest request{token(), ""};
+  ExchangeBinding binding;
+  auto outcome = co_await exchange.exchange(loop, std::move(request), std::move(binding));
+  if (!outcome && std::string_view(outcome.error().reason) == "exchange_busy") {
+    ++flood.busy;
+    const std::lock_guard lock(flood.mutex);
+    flood.open = true;
+    flood.opened.notify_all();
+  }
+  if (++flood.ended == size) loop.stop();
+}
+
+TEST_F(TokenExchangeTest, AFloodCostsAFewThreadsWorkAtMost) {
+  Flood flood;
+  const Mint mint = [&](const Exchanged& granted) -> Result<Issued> {
+    std::unique_lock lock(flood.mutex);
+    flood.opened.wait(lock, [&] { return flood.open; });
+    return Issued{Secret("sk-sp1-new"), "kid", clock_.now() + *granted.spec.life};
+  };
+  auto exchange = TokenExchange::make({mapping_}, sources_, offload_, clock_, mint);
+  ASSERT_TRUE(exchange);
+  constexpr int kSize = TokenExchange::kUnderWayMax + 2;
+  net::Loop loop;
+  for (int i = 0; i < kSize; ++i) loop.spawn(one_of_a_flood(loop, **exchange, flood, kSize));
+  loop.run();
+  EXPECT_EQ(flood.busy, 2);
+  EXPECT_EQ(flood.ended, kSize);
 }
 
 TEST_F(TokenExchangeTest, KeysAreBoundToWhatWasShown) {
