@@ -119,9 +119,8 @@ std::vector<KeyInfo> KeyRing::find(std::string_view kid_or_name) const {
 Result<KeyInfo> KeyRing::show(std::string_view kid_or_name) const {
   const std::vector<KeyInfo> keys = find(kid_or_name);
   if (keys.empty()) return fail(Code::kNotFound, "there is no key with this name or kid");
-  const auto living = std::ranges::find_if(
-      keys, [](const KeyInfo& key) { return key.state != KeyState::kRevoked; });
-  return living == keys.end() ? keys.front() : *living;
+  // States are ordered by how alive they are; a successor made in the same moment comes first.
+  return *std::ranges::min_element(keys, {}, &KeyInfo::state);
 }
 
 // --- Creating

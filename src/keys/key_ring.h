@@ -70,7 +70,8 @@ class KeyRing final : public Revocations {
   // --- Reading; any thread.
 
   std::vector<KeyInfo> list() const;  // by name, newest first
-  // By kid or name; of several keys with the name the newest that is not revoked, else the newest.
+  // By kid or name; of several keys with the name an active one before a retiring one before a
+  // revoked one, and of these the newest.
   Result<KeyInfo> show(std::string_view kid_or_name) const;
 
   std::vector<LayerInfo> layers() const;  // by path: parents before children
