@@ -34,6 +34,15 @@ struct LeaseConfig {
   std::optional<std::string> key_file;  // PEM; made with mode 0600 when it does not exist
 };
 
+// One upstream as this room sees it.
+struct UpstreamCredential {
+  std::string name;
+  std::string base_url;
+  std::optional<std::string> ca_file;
+  std::string api_key_id;  // of a static one
+  LeaseConfig lease;
+};
+
 // What is watched at the provider besides usage.
 struct Config {
   std::string admin_url = "https://api.openai.com/v1";

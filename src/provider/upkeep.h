@@ -24,15 +24,6 @@ namespace sallyport::provider {
 
 class AccountWatch;
 
-// One upstream as this room sees it.
-struct UpstreamCredential {
-  std::string name;
-  std::string base_url;
-  std::optional<std::string> ca_file;
-  std::string api_key_id;  // of a static one
-  LeaseConfig lease;
-};
-
 // All outlive the tasks, which end with the loop.
 struct UpkeepParts {
   net::Loop& loop;

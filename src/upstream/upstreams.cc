@@ -90,6 +90,14 @@ std::string_view name(Fault fault) {
   return "unknown";
 }
 
+std::vector<provider::UpstreamCredential> credentials_of(const Config& config) {
+  std::vector<provider::UpstreamCredential> all;
+  for (const UpstreamConfig& one : config.upstreams) {
+    all.push_back({one.name, one.base_url, one.ca_file, one.api_key_id, one.lease});
+  }
+  return all;
+}
+
 Result<std::shared_ptr<const Upstreams>> Upstreams::build(
     const Config& config, Breaker::Observer observer, const Upstreams* previous,
     const provider::CredentialSources* sources) {

@@ -57,6 +57,9 @@ struct Upstream {
   std::shared_ptr<Counters> counters;
 };
 
+// What `provider` must know of the upstreams to keep their credentials.
+std::vector<provider::UpstreamCredential> credentials_of(const Config& config);
+
 class Upstreams {
  public:
   // kInvalid names the upstream and the field. `previous` may be null. `observer` hears every
