@@ -107,6 +107,38 @@ TEST_F(JournalTest, RecordsForLaterKeepTheirOrderAndAreWrittenWhenWoken) {
   EXPECT_EQ(order, (std::vector<std::uint64_t>{1, 2, 3}));
 }
 
+TEST_F(JournalTest, SomeHearFirstOfTheWriteThenOfTheSync) {
+  limits_.sync_shared = 20ms;  // what is only written does not wait for it
+  auto journal = open();
+  std::atomic<std::uint64_t> durable_when_written{99};
+  std::promise<std::uint64_t> written, synced;
+  Journal* const all = journal.get();
+  journal->record_twice(
+      event_of(Kind::kIntent, "r1"),
+      [&, all](Result<std::uint64_t> seq) {
+        durable_when_written = all->durable_seq();
+        written.set_value(seq.value_or(0));
+      },
+      [&](Result<std::uint64_t> seq) { synced.set_value(seq.value_or(0)); });
+  journal->wake();
+  EXPECT_EQ(written.get_future().get(), 1u);
+  EXPECT_EQ(durable_when_written, 0u) << "it was told before the sync";
+  EXPECT_EQ(synced.get_future().get(), 1u);
+  journal->stop();
+  EXPECT_EQ(journal->durable_seq(), 1u);
+
+  std::promise<bool> first, second;
+  journal->record_twice(
+      event_of(Kind::kIntent, "r2"),
+      [&](Result<std::uint64_t> seq) { first.set_value(seq.has_value()); },
+      [&](Result<std::uint64_t> seq) { second.set_value(seq.has_value()); });
+  EXPECT_FALSE(first.get_future().get()) << "both are told when it cannot be written";
+  EXPECT_FALSE(second.get_future().get());
+
+  journal = open();
+  EXPECT_EQ(journal->durable_seq(), 2u) << "known from the start; the intent got its outcome";
+}
+
 TEST_F(JournalTest, Invariant1NoAnswerWithoutARecord) {
   // At the moment a synced record is answered, a power cut cannot take it.
   auto journal = open();

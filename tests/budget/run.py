@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Zero overshoot, through the whole program: 64 clients at one time against one hard budget.
 
-Each round has a fresh key with a budget. Clients ask, some hang up in the middle, the gate is killed
-with -9 under load and started again, until the budget is used up. What the simulated provider
-generated, by its own log, must never be more than the budget, and at least 80 % of it. --prove runs
-a gate that forgets what it held back when it dies: the comparison must then fail.
+Each round has a fresh key with a budget. Clients ask, some hang up in the middle, the gate is
+killed with -9 under load and started again, until the budget is used up. What the simulated
+provider generated, by its own log, must never be more than the budget, and at least 80 % of it.
+--prove takes away what the ledger knew with each kill: the comparison must then fail.
 """
 import argparse
 import http.client
