@@ -140,7 +140,8 @@ Task<std::int64_t> LeasedCredential::verify(LeaseRow row, std::shared_ptr<const 
       tell("lease.verify", row, "lease_still_alive", "the deleted key is still accepted",
            waited_ms);
     }
-    co_await parts_.loop.sleep_for(first_ms ? times_.probe_every_ms : pause_ms);
+    const std::int64_t wait_ms = first_ms ? times_.probe_every_ms : pause_ms;
+    co_await parts_.loop.sleep_for(wait_ms);
     pause_ms = std::min(pause_ms * 3 / 2, times_.probe_every_max_ms);
   }
 }
