@@ -32,8 +32,12 @@ TEST(Fields, EachHasASentenceAndItsDefaultIsWithinItsLimits) {
   http::ListenerConfig listener;
   upstream::UpstreamConfig upstream;
   keys::IdentityMapping identity;
-  const Place place{
-      .config = &config, .listener = &listener, .upstream = &upstream, .identity = &identity};
+  keys::DeliveryConfig delivery;
+  const Place place{.config = &config,
+                    .listener = &listener,
+                    .upstream = &upstream,
+                    .identity = &identity,
+                    .delivery = &delivery};
   for (const Field& field : fields()) {
     EXPECT_TRUE(seen.insert(field.path).second) << field.path << " stands twice";
     EXPECT_TRUE(field.meaning.ends_with('.')) << field.path;
