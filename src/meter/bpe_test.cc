@@ -59,9 +59,9 @@ TEST(Bpe, EveryWayIsTheRule) {
   // hardly anything in common, so that they have to give up.
   const BpeLimits ways[] = {{}, {.scan_max = 4}, {4, 140, 40}, {4, 132, 20}, {4, 8, 2}, {4, 5, 1}};
   std::mt19937 random(5);
-  for (int round = 0; round < 600; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const Ranks& ranks = token_table().ranks[static_cast<std::size_t>(round % 2)];
-    const std::string piece = random_piece(random, 1 + random() % 400);
+    const std::string piece = random_piece(random, 1 + random() % 300);
     const Ids want = oracle(ranks, piece);
     for (const BpeLimits& limits : ways) {
       Ids ids{7};
@@ -77,7 +77,7 @@ TEST(Bpe, EveryWayIsTheRule) {
 TEST(Bpe, RunsOfOneCharacter) {
   for (const char* unit : {"a", " ", "=", "\xe4\xb8\xad", "ab"}) {
     std::string piece;
-    while (piece.size() < 700) piece += unit;
+    while (piece.size() < 450) piece += unit;
     for (const Ranks& ranks : token_table().ranks) {
       Ids ids;
       encode_piece(ranks, piece, &ids, {64, 200, 60});
