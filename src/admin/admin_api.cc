@@ -11,6 +11,7 @@
 #include "admin/key_routes.h"
 #include "admin/layer_routes.h"
 #include "admin/open_metrics.h"
+#include "admin/rotation_routes.h"
 #include "admin/token_routes.h"
 #include "base/json_reader.h"
 #include "base/json_writer.h"
@@ -108,6 +109,12 @@ AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Acces
                              .keys = parts_.keys,
                              .clock = parts_.clock,
                              .acts = LayerActs(parts_.keys, parts_.recorder, parts_.clock)});
+  add_rotation_routes(routes_, {.loop = parts_.loop,
+                                .offload = parts_.offload,
+                                .keys = parts_.keys,
+                                .delivery = parts_.delivery,
+                                .clock = parts_.clock,
+                                .acts = RotationActs(parts_.keys, parts_.recorder, parts_.clock)});
   for (const auto& add_more : parts_.more) add_more(routes_);
 }
 

@@ -23,6 +23,7 @@
 #include "event/ports/metrics.h"
 #include "event/ports/recorder.h"
 #include "event/ports/setting_store.h"
+#include "keys/key_delivery.h"
 #include "keys/key_ring.h"
 #include "net/http_server.h"
 #include "net/loop.h"
@@ -41,7 +42,8 @@ struct AdminParts {
   std::vector<const MetricSource*> metrics = {};
   std::vector<const HealthSource*> health = {};
   std::string version = {};
-  net::Resolver* resolver = nullptr;  // for the login of people; null: there is none
+  net::Resolver* resolver = nullptr;            // for the login of people; null: there is none
+  const keys::KeyDelivery* delivery = nullptr;  // of rotated keys; null: nothing is delivered
   // The routes of other rooms: each adds its own to the table.
   std::vector<std::function<void(Routes&)>> more = {};
 };

@@ -54,6 +54,12 @@ Result<void> read_member(std::string_view member, const JsonValue& value, keys::
     if (!spec.not_before) return wrong(member, "a time such as \"2026-01-31T08:00:00Z\"");
     return {};
   }
+  if (member == "derive") {
+    const auto truth = value.boolean();
+    if (!truth) return wrong(member, "true or false");
+    spec.derive = *truth;
+    return {};
+  }
   if (member == "may_name_organization") {
     const auto truth = value.boolean();
     if (!truth) return wrong(member, "true or false");
@@ -107,6 +113,7 @@ std::string write_key_spec(const keys::KeySpec& spec) {
   write_scope(json, spec.scope);
   if (spec.scope.upstream) json.field("upstream", *spec.scope.upstream);
   if (!spec.layer.empty()) json.field("layer", spec.layer);
+  if (spec.derive) json.field("derive", true);
   json.field("may_name_organization", spec.scope.may_name_organization);
   write_restrictions(json, spec.restrictions);
   json.end_object();
@@ -131,6 +138,7 @@ void write_key_members(JsonWriter& json, const keys::KeyInfo& key, UtcTime now) 
   json.field("upstream", key.scope.upstream)
       .field("may_name_organization", key.scope.may_name_organization)
       .field("layer", key.layer.empty() ? std::nullopt : std::optional(key.layer))
+      .field("derive", key.derive)
       .field("last_used_at", utc(key.last_used_at));
   // Readers find these two always; an empty list restricts nothing.
   if (key.restrictions.endpoints.empty()) json.key("endpoints").begin_array().end_array();

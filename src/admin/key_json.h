@@ -14,8 +14,8 @@
 namespace sallyport::admin {
 
 // {"name","life","owner","layer","upstream","module","purpose","modules","purposes",
-// "may_name_organization","not_before"} and the members of event/restrictions.h: only `name` must
-// be there; unknown members are kInvalid, since a mistyped limit would be no limit.
+// "may_name_organization","not_before","derive"} and the members of event/restrictions.h: only
+// `name` must be there; unknown members are kInvalid, since a mistyped limit would be no limit.
 Result<keys::KeySpec> parse_key_spec(std::string_view json);
 std::string write_key_spec(const keys::KeySpec& spec);
 

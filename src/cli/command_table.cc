@@ -3,8 +3,8 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
-#include "cli/upstream_commands.h"
 #include "cli/restriction_options.h"
+#include "cli/upstream_commands.h"
 
 namespace sallyport::cli {
 namespace {
@@ -72,6 +72,7 @@ std::vector<Command> key_commands() {
        .options = {{"life", "DURATION", "How long it lives; keys.life when left out."},
                    {"owner", "TEXT", "Person or team to call at night."},
                    {"layer", "PATH", "The layer it hangs on: acme/support/user_42."},
+                   {"derive", "", "Its holder may make derived tokens (docs/derived-tokens.md)."},
                    {"upstream", "NAME", "Send its requests to this upstream."},
                    {"module", "TEXT", "Module in the record when the client names none."},
                    {"purpose", "TEXT", "Purpose in the record when the client names none."},
@@ -94,7 +95,8 @@ std::vector<Command> key_commands() {
       {.path = "keys revoke",
        .summary = "Revoke a key for good; streams under way are cut.",
        .arguments = {kKeyArgument},
-       .options = {{"why", "TEXT", "Reason, for the record."}},
+       .options = {{"why", "TEXT", "Reason, for the record."},
+                   {"token", "TID", "Only this derived token, and what was narrowed from it."}},
        .examples = {{"sallyport keys revoke app-chat --why 'seen in a paste'", ""}},
        .run = keys_revoke},
       {.path = "admin token",
@@ -191,6 +193,22 @@ std::vector<Command> derive_commands() {
                      "ten minutes, half a dollar"},
                     {"sallyport keys derive --narrow --read-only < token", "hand on even less"}},
        .run = keys_derive},
+      {.path = "keys rotate",
+       .summary = "Put a new secret in the place of a key's; the name and its budgets stay.",
+       .arguments = {kKeyArgument},
+       .options = {{"overlap", "DURATION", "How long the old one works on, at most 24h; 10m."},
+                   {"incident", "", "The old one ends at once."},
+                   {"life", "DURATION", "Of the new one; as long as the old one's when left out."},
+                   {"rotation-id", "ID", "The same again makes nothing new and shows nothing."},
+                   {"deliver", "", "Send it to its target of keys.deliver instead of showing it."},
+                   {"why", "TEXT", "Reason, for the record."}},
+       .examples = {{"sallyport keys rotate app-chat --overlap 1h", "both work for an hour"},
+                    {"sallyport keys rotate app-chat --incident", "the old one is dead now"}},
+       .run = keys_rotate},
+      {.path = "keys which",
+       .summary = "Tell which key or derived token a secret on stdin is; exit 1: none of ours.",
+       .examples = {{"sallyport keys which < found", "never as an argument"}},
+       .run = keys_which},
   };
 }
 

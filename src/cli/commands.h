@@ -101,6 +101,9 @@ int layers_revoke(const Invocation& call, const Programs& programs);
 int layers_reissue(const Invocation& call, const Programs& programs);
 int layers_apply(const Invocation& call, const Programs& programs);
 int keys_derive(const Invocation& call, const Programs& programs);
+int keys_rotate(const Invocation& call, const Programs& programs);
+int keys_which(const Invocation& call, const Programs& programs);
+int revoke_token(const Invocation& call);  // keys revoke KEY --token TID
 int admin_token(const Invocation& call, const Programs& programs);
 int admin_tokens(const Invocation& call, const Programs& programs);
 int server_status(const Invocation& call, const Programs& programs);

@@ -3,10 +3,8 @@
 // configuration is asked. The key comes on stdin or from the environment, never as an argument,
 // where every user of the machine could read it.
 #include <string.h>
-#include <unistd.h>
 
 #include <cctype>
-#include <cstdlib>
 #include <optional>
 #include <ostream>
 #include <utility>
@@ -15,6 +13,7 @@
 #include "base/json_writer.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/secret_input.h"
 #include "keys/derived_caveats.h"
 #include "keys/derived_token.h"
 
@@ -22,32 +21,6 @@ namespace sallyport::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kLife = std::chrono::minutes(10);
-
-// One line of stdin; longer ones are no secret of ours.
-std::optional<Secret> read_line(const Invocation& call) {
-  if (::isatty(STDIN_FILENO) == 1 && !call.quiet) call.err << "paste it, then press Enter\n";
-  std::string text(keys::kDerivedBytesMax + 2, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(STDIN_FILENO, text.data() + size, text.size() - size);
-    if (got <= 0) break;
-    size += static_cast<std::size_t>(got);
-    if (std::string_view(text).substr(0, size).contains('\n')) break;
-  }
-  std::string_view line = std::string_view(text).substr(0, size);
-  const std::size_t end = line.find_first_of("\r\n");
-  const bool one_line = end == std::string_view::npos || line.substr(end).size() <= 2;
-  Secret secret(trim_ows(line.substr(0, end)));
-  explicit_bzero(text.data(), text.size());
-  if (!one_line || secret.empty()) return std::nullopt;
-  return secret;
-}
-
-std::optional<Secret> read_environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  if (value == nullptr || *value == 0) return std::nullopt;
-  return Secret(value);
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
@@ -166,13 +139,14 @@ int keys_derive(const Invocation& call, const Programs&) {
     return complain(call, kUsage, "usage", "--check reads the token on stdin",
                     "name the variable that holds the key: --from-env NAME");
   }
-  std::optional<Secret> given = variable.empty() ? read_line(call) : read_environment(variable);
+  std::optional<Secret> given =
+      variable.empty() ? read_secret_line(call) : read_secret_variable(variable);
   if (!given) {
     return complain(call, kUsage, "usage", "no key was given",
                     "one line on stdin, or --from-env NAME; never as an argument");
   }
   if (both) {
-    const std::optional<Secret> token = read_line(call);
+    const std::optional<Secret> token = read_secret_line(call);
     if (!token) return complain(call, kUsage, "usage", "no token was given on stdin");
     return check(call, *token, *given);
   }

@@ -73,6 +73,7 @@ Result<keys::KeySpec> spec_of(const Invocation& call) {
   if (!restrictions) return std::unexpected(restrictions.error());
   spec.restrictions = std::move(*restrictions);
   spec.layer = call.value("layer");
+  spec.derive = call.has("derive");
   spec.scope.modules = call.all("allow-module");
   spec.scope.purposes = call.all("allow-purpose");
   if (call.has("module")) spec.scope.module = call.value("module");
@@ -201,6 +202,7 @@ int keys_show(const Invocation& call, const Programs&) {
 }
 
 int keys_revoke(const Invocation& call, const Programs&) {
+  if (call.has("token")) return revoke_token(call);
   if (!keys::valid_key_name(call.value("key"))) {
     return complain(call, kNotFound, "key_not_found", "there is no such key");
   }

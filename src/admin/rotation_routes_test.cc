@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admin/rotation_routes.h"
+
+#include <gtest/gtest.h>
+
+#include "admin/house_for_test.h"
+#include "keys/derived_token.h"
+
+namespace sallyport::admin {
+namespace {
+
+class RotationHouse : public AdminHouse {
+ protected:
+  Ask post(const std::string& path, std::string body) {
+    return {.method = "POST",
+            .path = "/admin/v1/keys/" + path,
+            .extra = "content-type: application/json\r\n",
+            .body = std::move(body)};
+  }
+  std::string make(const std::string& body) { return local(create(body)).text("key"); }
+  keys::KeyFault check(std::string_view key) {
+    return keys::KeyRing::Reader::make(*ring_)->check(key, {.now = clock_.now()}).fault;
+  }
+};
+
+TEST_F(RotationHouse, ANewSecretUnderTheSameName) {
+  const std::string old = make(R"({"name":"app-chat","owner":"blue"})");
+  const Answer done =
+      local(post("app-chat/rotate", R"({"overlap":"1h","rotation_id":"r-1","why":"planned"})"));
+  ASSERT_EQ(done.status, 201) << done.body;
+  EXPECT_EQ(check(old), keys::KeyFault::kNone);
+  EXPECT_EQ(check(done.text("key")), keys::KeyFault::kNone);
+  EXPECT_EQ(done.text("rotation_id"), "r-1");
+  const JsonValue body = done.json();
+  EXPECT_EQ(body.at("successor")->at("name")->string(), "app-chat");
+  EXPECT_EQ(body.at("old")->at("status")->string(), "retiring");
+  EXPECT_EQ(body.at("old")->at("expires_at")->string(), "2026-11-24T13:00:00.000Z");
+  EXPECT_EQ(body.at("old")->at("replaced_by")->string(), body.at("successor")->at("kid")->string());
+
+  const Event record = recorder_.events().back();
+  EXPECT_EQ(record.action, "key.rotate");
+  EXPECT_EQ(record.api_key_id, "app-chat");
+  EXPECT_EQ(record.kid, std::string(*body.at("successor")->at("kid")->string()));
+  ASSERT_TRUE(record.detail);
+  EXPECT_TRUE(record.detail->contains("\"rotation_id\":\"r-1\""));
+  EXPECT_TRUE(record.detail->contains("\"status\":\"active\"")) << "before";
+  EXPECT_TRUE(record.detail->contains("\"status\":\"retiring\"")) << "after";
+  EXPECT_TRUE(record.detail->contains("planned"));
+  EXPECT_FALSE(record.detail->contains(done.text("key")));
+
+  const Answer again = local(post("app-chat/rotate", R"({"rotation_id":"r-1"})"));
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.json().at("repeated")->boolean(), true);
+  EXPECT_FALSE(again.json().at("key")) << "a secret is shown once";
+  EXPECT_EQ(recorder_.events().back().detail, record.detail) << "nothing new was done";
+}
+
+TEST_F(RotationHouse, AnIncidentEndsTheOldOneAtOnce) {
+  const std::string old = make(R"({"name":"app-chat"})");
+  ASSERT_EQ(local(post("app-chat/rotate", R"({"overlap":"0s"})")).status, 201);
+  EXPECT_EQ(check(old), keys::KeyFault::kExpired);
+}
+
+TEST_F(RotationHouse, WhatIsRefused) {
+  make(R"({"name":"app-chat"})");
+  struct Case {
+    const char* why;
+    const char* path;
+    const char* body;
+    int status;
+    const char* code;
+  };
+  const Case cases[] = {
+      {"no such key", "nobody/rotate", "{}", 404, "key_not_found"},
+      {"a long overlap", "app-chat/rotate", R"({"overlap":"25h"})", 400, "invalid_rotation"},
+      {"no duration", "app-chat/rotate", R"({"overlap":"soon"})", 400, "invalid_rotation"},
+      {"an unknown member", "app-chat/rotate", R"({"overlpa":"1h"})", 400, "invalid_rotation"},
+      {"an odd id", "app-chat/rotate", R"({"rotation_id":"a b"})", 400, "invalid_rotation"},
+      {"no object", "app-chat/rotate", "[]", 400, nullptr},
+      {"nowhere to deliver", "app-chat/rotate", R"({"deliver":true})", 400, "no_delivery_target"},
+      {"no such token id", "app-chat/tokens/short/revoke", "{}", 400, "invalid_key_spec"},
+      {"nothing to look up", "which", "{}", 400, "invalid_body"},
+      {"no text", "which", R"({"secret":5})", 400, "invalid_body"},
+  };
+  for (const Case& c : cases) {
+    const Answer answer = local(post(c.path, c.body));
+    EXPECT_EQ(answer.status, c.status) << c.why << ": " << answer.body;
+    if (c.code) {
+      EXPECT_EQ(answer.code(), c.code) << c.why;
+    }
+  }
+  ASSERT_EQ(local(revoke("app-chat")).status, 200);
+  EXPECT_EQ(local(post("app-chat/rotate", "{}")).code(), "not_rotatable");
+}
+
+TEST_F(RotationHouse, WithoutARecordNothingChanges) {
+  const std::string old = make(R"({"name":"app-chat"})");
+  recorder_.breaks(true);
+  EXPECT_EQ(local(post("app-chat/rotate", "{}")).code(), "journal_unavailable");
+  recorder_.breaks(false);
+  EXPECT_EQ(ring_->list().size(), 1U);
+  EXPECT_EQ(check(old), keys::KeyFault::kNone);
+}
+
+TEST_F(RotationHouse, WhoseSecretItIs) {
+  const std::string key = make(R"({"name":"app-chat"})");
+  const Answer ours = local(post("which", R"({"secret":")" + key + R"("})"));
+  ASSERT_EQ(ours.status, 200) << ours.body;
+  EXPECT_EQ(ours.json().at("ours")->boolean(), true);
+  EXPECT_EQ(ours.json().at("key")->at("name")->string(), "app-chat");
+  EXPECT_FALSE(ours.body.contains(key)) << "it is never echoed";
+  const Event record = recorder_.events().back();
+  EXPECT_EQ(record.action, "key.which");
+  EXPECT_EQ(record.api_key_id, "app-chat");
+  EXPECT_FALSE(record.detail.value_or("").contains(key));
+
+  const Secret other = keys::mint_key();
+  const Answer not_ours =
+      local(post("which", R"({"secret":")" + std::string(other.reveal()) + R"("})"));
+  EXPECT_EQ(not_ours.json().at("ours")->boolean(), false);
+  EXPECT_FALSE(not_ours.json().at("kid"));
+  EXPECT_EQ(not_ours.text("claimed_kid"), keys::parse_key(other.reveal()).kid);
+  EXPECT_FALSE(local(post("which", R"({"secret":"hello"})")).json().at("claimed_kid"));
+}
+
+TEST_F(RotationHouse, OneTokenIsRevoked) {
+  make(R"({"name":"app-chat"})");
+  const Answer done = local(post("app-chat/tokens/0123456789abcdef/revoke", R"({"why":"leaked"})"));
+  ASSERT_EQ(done.status, 200) << done.body;
+  EXPECT_EQ(done.text("tid"), "0123456789abcdef");
+  EXPECT_EQ(done.json().at("durable")->boolean(), true);
+  const Event record = recorder_.events().back();
+  EXPECT_EQ(record.action, "token.revoke");
+  EXPECT_EQ(record.tid, "0123456789abcdef");
+  EXPECT_TRUE(record.detail->contains("leaked"));
+}
+
+}  // namespace
+}  // namespace sallyport::admin
