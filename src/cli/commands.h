@@ -111,6 +111,7 @@ int budgets_show(const Invocation& call, const Programs& programs);
 int audit_query(const Invocation& call, const Programs& programs);
 int audit_verify(const Invocation& call, const Programs& programs);
 int config_check(const Invocation& call, const Programs& programs);
+int config_import(const Invocation& call, const Programs& programs);
 int config_schema(const Invocation& call, const Programs& programs);
 int config_explain(const Invocation& call, const Programs& programs);
 int doctor(const Invocation& call, const Programs& programs);
