@@ -134,6 +134,7 @@ TEST(CountInput, BoundsForTheRest) {
        3 + 3 + text({"user", "Hi", "aside", "note", "Keep it short"})},
       {"a member of the request nobody knows", kChat,
        R"({"messages":[],"context":{"text":"Keep it short"}})", 3 + text({"Keep it short"})},
+      {"nothing but brackets", kChat, R"({"messages":[],"context":[[],[],[{}]]})", 3 + 10},
       {"a part nobody knows", kChat,
        R"({"messages":[{"role":"user","content":[{"type":"poem","lines":["Keep","short"]}]}]})",
        3 + 3 + text({"user", "poem", "lines", "Keep", "short"})},

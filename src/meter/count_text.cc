@@ -12,9 +12,10 @@ namespace {
 
 constexpr std::uint64_t kAround = 2;  // tokens of quotes, colons, commas beside one value
 
+bool bracket(char c) { return c == '{' || c == '}' || c == '[' || c == ']'; }
+
 bool blank_or_mark(char c) {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == ',' || c == ':' || c == '{' ||
-         c == '}' || c == '[' || c == ']';
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == ',' || c == ':' || bracket(c);
 }
 
 // `at` is behind the opening quote; the result is the closing one.
@@ -62,6 +63,7 @@ void RequestSum::add_all(std::string_view raw) {
   if (!is_null(raw)) rule();
   for (std::size_t at = 0; at < raw.size();) {
     if (blank_or_mark(raw[at])) {
+      if (bracket(raw[at])) add(1);
       ++at;
       continue;
     }

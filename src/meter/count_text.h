@@ -21,8 +21,8 @@ class RequestSum {
   void add_text(std::string_view text) { add(tokenizer_.count(text)); }
   // A raw JSON string: its text. Anything else: `add_all`.
   void add_string(std::string_view raw);
-  // A value of a shape that is not known: every string in it, keys too, each on its own, and two
-  // tokens for whatever may stand around each of them. More than the model can see of it.
+  // A value of a shape that is not known: every string in it, keys too, each on its own, two tokens
+  // for whatever may stand around each, one a bracket. More than the model can see of it.
   void add_all(std::string_view raw);
 
   void rule() { exact_ = false; }    // a rule or a bound stands for a part

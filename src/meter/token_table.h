@@ -3,7 +3,8 @@
 // in place: no start-up, no copy, about 5 MB of read-only pages for both encodings. Shared by the
 // tool that writes them and the code that reads them, so that both hash alike.
 //
-// A token's rank is found by its bytes: a hash chooses a bucket, the bucket's displacement chooses
+// A token's rank is found by its bytes. One or two of them are looked up directly, since joining
+// begins with those. Else a hash chooses a bucket, the bucket's displacement chooses
 // the slot (no two tokens share one, so one probe decides), the slot points to the token's record.
 // The bytes are always compared: what is not a token is never taken for one.
 #pragma once
@@ -43,6 +44,7 @@ inline constexpr std::array<char, 8> kTableMagic{'S', 'P', 'T', 'O', 'K', 'E', '
 // Places are offsets from the table's first byte.
 struct RanksLayout {
   std::uint32_t bytes = 0;                      // 256 x u32: the ranks of single bytes
+  std::uint32_t pairs = 0;                      // 65536 x u32: of two, the first byte above
   std::uint32_t buckets = 0, bucket_count = 0;  // u16: displacements
   std::uint32_t slots = 0, slot_count = 0;      // u32: hash above, record below; 0: empty
   std::uint32_t pool = 0;                       // records: size u8, rank u24, the token's bytes
@@ -123,6 +125,7 @@ class Ranks {
   Ranks() = default;
   Ranks(const std::uint8_t* table, const RanksLayout& layout)
       : bytes_(table + layout.bytes),
+        pairs_(table + layout.pairs),
         buckets_(table + layout.buckets),
         slots_(table + layout.slots),
         pool_(table + layout.pool),
@@ -133,6 +136,7 @@ class Ranks {
   // kNoToken if the bytes are not a token. `size` is at least 1.
   std::uint32_t find(const std::uint8_t* bytes, std::size_t size) const {
     if (size == 1) return of_byte(bytes[0]);
+    if (size == 2) return load<std::uint32_t>(pairs_ + (bytes[0] * 256u + bytes[1]) * 4);
     if (size > kTokenBytesMax) return kNoToken;
     const std::uint64_t hash = token_hash(bytes, size);
     const std::size_t bucket = bucket_of(hash, bucket_count_);
@@ -153,6 +157,7 @@ class Ranks {
 
  private:
   const std::uint8_t* bytes_ = nullptr;
+  const std::uint8_t* pairs_ = nullptr;
   const std::uint8_t* buckets_ = nullptr;
   const std::uint8_t* slots_ = nullptr;
   const std::uint8_t* pool_ = nullptr;

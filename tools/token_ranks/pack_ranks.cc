@@ -156,13 +156,14 @@ Hashed hash_tokens(const std::vector<std::uint64_t>& hashes) {
 }
 
 RanksLayout pack_tokens(Packer& packer, const std::vector<std::string>& tokens) {
-  std::vector<std::uint32_t> of_byte(256, kNoToken);
+  std::vector<std::uint32_t> of_byte(256, kNoToken), of_pair(65'536, kNoToken);
   std::vector<std::uint64_t> hashes;
   std::vector<std::uint32_t> places;
   std::vector<std::uint8_t> pool(4);  // an empty slot points here: a token without bytes
   for (std::uint32_t rank = 0; rank < tokens.size(); ++rank) {
     const std::string& token = tokens[rank];
     if (token.size() == 1) of_byte[data(token)[0]] = rank;
+    if (token.size() == 2) of_pair[data(token)[0] * 256u + data(token)[1]] = rank;
     hashes.push_back(token_hash(data(token), token.size()));
     places.push_back(static_cast<std::uint32_t>(pool.size()));
     pool.push_back(static_cast<std::uint8_t>(token.size()));
@@ -181,6 +182,7 @@ RanksLayout pack_tokens(Packer& packer, const std::vector<std::string>& tokens) 
   RanksLayout layout;
   layout.token_count = static_cast<std::uint32_t>(tokens.size());
   layout.bytes = packer.append(of_byte);
+  layout.pairs = packer.append(of_pair);
   layout.bucket_count = static_cast<std::uint32_t>(hashed.displacements.size());
   layout.buckets = packer.append(hashed.displacements);
   layout.slot_count = static_cast<std::uint32_t>(slots.size());
