@@ -98,6 +98,12 @@ struct World {
     const auto now = upkeep->find("openai")->current();
     return now ? now->provider_key_id : "";
   }
+  const Event* about(std::string_view action, const std::string& key) const {
+    for (const Event& event : recorder.events) {
+      if (event.action == action && event.provider_key_id == key) return &event;
+    }
+    return nullptr;
+  }
   std::size_t accounts() { return server->provider().admin().directory().accounts().size(); }
 
   Folder folder;

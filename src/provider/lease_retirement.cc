@@ -57,7 +57,7 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
     if (log) log->steps.push_back({"verify", true, "", loop.now_ms() - began_ms});
     // Without the secret only the list was asked: how long the key lived on is not known.
     self->tell("lease.dead", row, "", old ? "" : "by the list of accounts",
-               old ? std::optional(death_ms) : std::nullopt);
+               old ? std::optional(death_ms) : std::nullopt, log);
   }
   for (;;) {
     Task<Result<void>> forgetting = self->forget(row.name);

@@ -310,25 +310,25 @@ void LeasedCredential::step(const Log& log, const LeaseRow& row, std::string nam
                             std::int64_t began_ms, const Error* wrong) {
   const std::int64_t took_ms = parts_.loop.now_ms() - began_ms;
   tell("lease." + name, row, wrong ? "lease_" + name + "_failed" : "", wrong ? wrong->what : "",
-       took_ms);
+       took_ms, log);
   if (log)
     log->steps.push_back({std::move(name), wrong == nullptr, wrong ? wrong->what : "", took_ms});
 }
 
 void LeasedCredential::tell(std::string_view action, const LeaseRow& row, std::string_view error,
-                            std::string_view what, std::optional<std::int64_t> ms) {
+                            std::string_view what, std::optional<std::int64_t> ms, const Log& log) {
   Event event = make_event(parts_.clock.now(), action, [&](JsonWriter& json) {
     json.field("lease", row.name).field("generation", row.generation);
     json.field("project", config_.project);
     if (!row.account_id.empty()) json.field("account_id", row.account_id);
-    if (last_ && rotating_) json.field("trigger", last_->trigger);
+    if (log) json.field("trigger", log->trigger);
     if (!what.empty()) json.field("reason", what);
     if (ms) json.field(action == "lease.dead" ? "time_to_death_ms" : "took_ms", *ms);
   });
   event.upstream = upstream_;
   if (!row.key_id.empty()) event.provider_key_id = row.key_id;
   if (!error.empty()) event.error = std::string(error);
-  if (last_ && rotating_ && !last_->actor.empty()) event.actor = last_->actor;
+  if (log && !log->actor.empty()) event.actor = log->actor;
   record(parts_.recorder, std::move(event));
 }
 

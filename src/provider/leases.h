@@ -113,7 +113,7 @@ class LeasedCredential final : public CredentialSource,
   void step(const Log& log, const LeaseRow& row, std::string name, std::int64_t began_ms,
             const Error* wrong);
   void tell(std::string_view action, const LeaseRow& row, std::string_view error,
-            std::string_view what, std::optional<std::int64_t> ms = {});
+            std::string_view what, std::optional<std::int64_t> ms = {}, const Log& log = nullptr);
 
   LeaseParts parts_;
   const std::string upstream_;

@@ -114,6 +114,14 @@ TEST(Leases, AStartMakesALeaseAndARotationReplacesIt) {
        {"lease.create", "lease.test", "lease.swap", "lease.drain", "lease.delete", "lease.dead"}) {
     EXPECT_TRUE(world.recorder.has(action)) << action;
   }
+  for (const Event& event : world.recorder.events) {
+    // The first rotation was a start; of key_1 only its end was asked for.
+    const bool began = event.provider_key_id != "key_2" &&
+                       (event.action == "lease.create" || event.action == "lease.test" ||
+                        event.action == "lease.swap");
+    EXPECT_EQ(event.actor, began ? std::nullopt : std::optional<std::string>("admin"))
+        << event.action.value_or("");
+  }
 }
 
 struct StepCase {
