@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keys/rotation_schedule.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <sstream>
+
+#include "keys/memory_key_store.h"
+
+namespace sallyport::keys {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+const UtcTime kStart{std::chrono::milliseconds(1'790'000'000'000)};
+
+class Noting final : public Recorder {
+ public:
+  void record(Event event, Durability, Done done) override {
+    events.push_back(std::move(event));
+    if (done) done(events.size());
+  }
+  bool accepting() const override { return writes; }
+  std::vector<Event> events;
+  bool writes = true;
+};
+
+class Scheduled : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::canonical(fs::temp_directory_path()) / "schedule_XXXXXX").string();
+    root_ = ::mkdtemp(name.data());
+    Config config;
+    config.pepper = Secret(std::string(32, 'p'));
+    ring_ = KeyRing::open(config, store_, clock_).value();
+    const std::vector<DeliveryConfig> targets = {{.key = "app-*",
+                                                  .layer = {},
+                                                  .to = "file:" + root_ + "/keys/{name}",
+                                                  .sign_with = {},
+                                                  .ca_file = {}}};
+    delivery_ = KeyDelivery::make(targets, {resolver_, disk_, clock_}, 1).value();
+    fs::create_directory(root_ + "/keys");
+    restart();
+    old_.emplace(create("app-chat"));
+  }
+  void TearDown() override {
+    disk_.stop();
+    fs::remove_all(root_);
+  }
+
+  CreatedKey create(std::string name) {
+    KeySpec spec;
+    spec.name = std::move(name);
+    spec.life = 8h;
+    return ring_->create(spec, "admin").value();
+  }
+  void restart(bool end_early = false) {
+    const RotationConfig config{.every = 1h, .grace = 10min, .end_early = end_early};
+    schedule_.emplace(config,
+                      RotationSchedule::Parts{*ring_, *delivery_, disk_, recorder_, clock_});
+  }
+  static Task<void> once(net::Loop& loop, RotationSchedule& schedule, std::size_t& rotated) {
+    rotated = co_await schedule.look(loop);
+    loop.stop();
+  }
+  std::size_t look() {
+    net::Loop loop;
+    std::size_t rotated = 99;
+    loop.spawn(once(loop, *schedule_, rotated));
+    loop.run();
+    return rotated;
+  }
+  std::string delivered(const std::string& name = "app-chat") {
+    std::ifstream in(root_ + "/keys/" + name);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+  }
+  KeyFault check(std::string_view key) {
+    return KeyRing::Reader::make(*ring_)->check(key, {.now = clock_.now()}).fault;
+  }
+  std::vector<std::string> acts() const {
+    std::vector<std::string> out;
+    for (const Event& event : recorder_.events) out.push_back(event.action.value_or(""));
+    return out;
+  }
+  using Acts = std::vector<std::string>;
+
+  MemoryKeyStore store_;
+  ManualClock clock_{kStart};
+  net::Resolver resolver_;
+  net::Offload disk_{1};
+  Noting recorder_;
+  std::string root_;
+  std::unique_ptr<KeyRing> ring_;
+  std::unique_ptr<KeyDelivery> delivery_;
+  std::optional<RotationSchedule> schedule_;
+  std::optional<CreatedKey> old_;
+};
+
+TEST_F(Scheduled, AtItsAgeAKeyIsReplacedAndDelivered) {
+  clock_.advance(1h - 1ms);
+  EXPECT_EQ(look(), 0U);
+  clock_.advance(1ms);
+  EXPECT_EQ(look(), 1U);
+  EXPECT_EQ(check(delivered()), KeyFault::kNone);
+  EXPECT_EQ(check(old_->text.reveal()), KeyFault::kNone) << "for the grace";
+  EXPECT_EQ(acts(), Acts{"key.rotate"});
+  EXPECT_EQ(recorder_.events[0].api_key_id, "app-chat");
+  EXPECT_FALSE(recorder_.events[0].detail->contains(delivered()));
+  EXPECT_EQ(look(), 0U) << "once";
+  clock_.advance(10min);
+  EXPECT_EQ(check(old_->text.reveal()), KeyFault::kExpired);
+  EXPECT_EQ(check(delivered()), KeyFault::kNone);
+  clock_.advance(50min);
+  EXPECT_EQ(look(), 1U) << "and the new one in its turn";
+}
+
+TEST_F(Scheduled, KeysWithoutATargetAreLeftAlone) {
+  create("other");
+  clock_.advance(2h);
+  EXPECT_EQ(look(), 1U);
+  EXPECT_EQ(ring_->list().size(), 3U);
+}
+
+TEST_F(Scheduled, AFailedDeliveryLeavesTheOldKeyAsItWas) {
+  ::chmod((root_ + "/keys").c_str(), 0777);  // not a place for secrets
+  clock_.advance(1h);
+  EXPECT_EQ(look(), 0U);
+  EXPECT_EQ(acts(), Acts{"key.rotate_failed"});
+  EXPECT_EQ(recorder_.events[0].error, "not_delivered");
+  EXPECT_EQ(ring_->show(old_->info.kid)->expires_at, kStart + 8h);
+  EXPECT_EQ(check(old_->text.reveal()), KeyFault::kNone);
+  EXPECT_EQ(ring_->show("app-chat")->kid, old_->info.kid) << "the successor is revoked";
+  EXPECT_EQ(look(), 0U) << "not tried again at once";
+  EXPECT_EQ(acts().size(), 1U);
+
+  ::chmod((root_ + "/keys").c_str(), 0700);
+  clock_.advance(RotationSchedule::kRetryAfter);
+  EXPECT_EQ(look(), 1U);
+  EXPECT_EQ(check(delivered()), KeyFault::kNone);
+  EXPECT_EQ(ring_->show(old_->info.kid)->expires_at, clock_.now() + 10min);
+}
+
+TEST_F(Scheduled, ASecretThatWasLostBeforeItsDeliveryIsReplaced) {
+  clock_.advance(1h);
+  RotateOptions options;
+  options.keep_old_end = true;
+  const RotatedKey lost = ring_->rotate("app-chat", options, RotationSchedule::kActor).value();
+  restart();
+  EXPECT_EQ(look(), 1U);
+  EXPECT_EQ(check(lost.text->reveal()), KeyFault::kRevoked);
+  EXPECT_EQ(check(delivered()), KeyFault::kNone);
+  EXPECT_EQ(ring_->show(old_->info.kid)->expires_at, clock_.now() + 10min);
+}
+
+TEST_F(Scheduled, APersonsRotationIsNotTouched) {
+  clock_.advance(1h);
+  RotateOptions options;
+  options.overlap = 5h;
+  const RotatedKey made = ring_->rotate("app-chat", options, "alice").value();
+  EXPECT_EQ(look(), 0U);
+  EXPECT_EQ(check(made.text->reveal()), KeyFault::kNone);
+}
+
+TEST_F(Scheduled, WithoutAJournalNothingIsDone) {
+  recorder_.writes = false;
+  clock_.advance(1h);
+  EXPECT_EQ(look(), 0U);
+  EXPECT_EQ(ring_->list().size(), 1U);
+}
+
+TEST_F(Scheduled, TheFirstUseIsRecordedAndMayEndTheOldOne) {
+  clock_.advance(1h);
+  ASSERT_EQ(look(), 1U);
+  ASSERT_EQ(check(delivered()), KeyFault::kNone);  // used
+  look();
+  look();
+  EXPECT_EQ(acts(), (Acts{"key.rotate", "key.first_use"})) << "once";
+  EXPECT_EQ(recorder_.events[1].kid, ring_->show("app-chat")->kid);
+  EXPECT_EQ(check(old_->text.reveal()), KeyFault::kNone);
+
+  restart(true);
+  look();
+  EXPECT_EQ(check(old_->text.reveal()), KeyFault::kExpired) << "it is not needed any more";
+}
+
+}  // namespace
+}  // namespace sallyport::keys
