@@ -20,24 +20,27 @@ struct Row {
   Form form;
 };
 
-// clang-format off
 constexpr Row kRows[] = {
-    {"endpoint", "PATTERN", "Allow only such endpoints: \"POST /v1/responses\".", "endpoints", Form::kWords},
-    {"read-only", "", "Allow only reading and counting: nothing that creates, changes or costs.", "read_only", Form::kFlag},
+    {"endpoint", "PATTERN", "Allow only such endpoints: \"POST /v1/responses\".", "endpoints",
+     Form::kWords},
+    {"read-only", "", "Allow only reading and counting: nothing that creates, changes or costs.",
+     "read_only", Form::kFlag},
     {"model", "PATTERN", "Allow only such models: gpt-5*.", "models", Form::kWords},
     {"tool", "TYPE", "Allow only such hosted tools: web_search.", "tools", Form::kWords},
-    {"output-tokens-max", "NUMBER", "Longest answer of one call, in tokens.", "output_tokens_max", Form::kNumber},
+    {"output-tokens-max", "NUMBER", "Longest answer of one call, in tokens.", "output_tokens_max",
+     Form::kNumber},
     {"cidr", "NETWORK", "Only from these addresses: 10.0.0.0/8.", "cidr", Form::kWords},
     {"country", "CODE", "Only from these countries: TW.", "countries", Form::kWords},
     {"network", "NUMBER", "Only from these autonomous systems: 3462.", "networks", Form::kNumbers},
     {"hours", "PERIOD", "Only in this part of the day: 07:00-22:00+08:00.", "hours", Form::kWords},
-    {"certificate", "THUMBPRINT", "Only with this client certificate: its SHA-256 in base64url.", "certificate", Form::kText},
-    {"dpop", "THUMBPRINT", "Only with DPoP proofs under this key: its thumbprint in base64url.", "dpop", Form::kText},
+    {"certificate", "THUMBPRINT", "Only with this client certificate: its SHA-256 in base64url.",
+     "certificate", Form::kText},
+    {"dpop", "THUMBPRINT", "Only with DPoP proofs under this key: its thumbprint in base64url.",
+     "dpop", Form::kText},
     {"rpm", "NUMBER", "At most so many requests a minute.", "rpm", Form::kNumber},
     {"tpm", "NUMBER", "At most so many tokens a minute.", "tpm", Form::kNumber},
     {"parallel", "NUMBER", "At most so many requests at once.", "parallel", Form::kNumber},
 };
-// clang-format on
 
 std::string member_json(const Row& row, const Invocation& call) {
   std::string out;

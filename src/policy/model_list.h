@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "net/body.h"
+#include "exchange/exchange.h"
 
 namespace sallyport::policy {
 
