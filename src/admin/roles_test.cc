@@ -3,7 +3,12 @@
 // without a name, nobody above his role, and every attempt to change something leaves a record.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
 #include "admin/house_for_test.h"
+#include "admin/litellm_routes.h"
 #include "admin/peer_user.h"
 
 namespace sallyport::admin {
@@ -13,6 +18,18 @@ constexpr Role kRoles[] = {Role::kViewer, Role::kOperator, Role::kAdmin};
 
 class RolesTest : public AdminHouse {
  protected:
+  // The routes that only a configuration brings stand in the same walk.
+  void configure(Config&, AdminParts& parts) override {
+    parts.more.push_back([parts](Routes& routes) {
+      add_litellm_routes(routes,
+                         {.loop = parts.loop,
+                          .offload = parts.offload,
+                          .keys = parts.keys,
+                          .clock = parts.clock,
+                          .acts = KeyActs(parts.keys, parts.recorder, parts.clock),
+                          .rotation = RotationActs(parts.keys, parts.recorder, parts.clock)});
+    });
+  }
   void SetUp() override {
     AdminHouse::SetUp();
     for (const Role role : kRoles) tokens_.push_back(make_token(name(role), name(role)));
@@ -107,6 +124,24 @@ TEST_F(RolesTest, EveryAttemptToChangeSomethingLeavesARecord) {
     EXPECT_EQ(events.back().status, answer.status) << title(route);
     EXPECT_EQ(events.back().error, answer.code()) << title(route);
   }
+}
+
+TEST_F(RolesTest, TheManualListsEveryRoute) {
+  const std::string path = std::string(SALLYPORT_SOURCE_DIR) + "/docs/admin-api.md";
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  std::string page = text.str();
+  const std::string begin = "<!-- routes: written by admin_test -->\n", end = "<!-- end -->";
+  const std::size_t from = page.find(begin), to = page.find(end);
+  ASSERT_TRUE(from != std::string::npos && to != std::string::npos) << "the marks are missing";
+  const std::size_t start = from + begin.size();
+  const std::string table = routes_manual(api_->routes().all());
+  if (std::getenv("SALLYPORT_GOLDEN_WRITE") != nullptr) {
+    std::ofstream(path) << page.substr(0, start) + table + page.substr(to);
+    return;
+  }
+  EXPECT_EQ(page.substr(start, to - start), table)
+      << "stale: SALLYPORT_GOLDEN_WRITE=1 build/dev/admin_test writes it anew";
 }
 
 TEST_F(RolesTest, ATokenIsShownOnceListedAndDeadWhenRevoked) {
