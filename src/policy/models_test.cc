@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <coroutine>
 #include <string>
 #include <vector>
 
@@ -161,6 +162,56 @@ TEST(Models, EveryLayerMustAllow) {
     const auto refusal = Models(config).decide(x);
     EXPECT_EQ(refusal ? refusal->status : 0, status) << path;
   }
+}
+
+// Runs a task that never has to wait.
+template <class T>
+T run(Task<T> task) {
+  std::optional<T> result;
+  auto drive = [](Task<T> inner, std::optional<T>& out) -> Task<void> {
+    T value = co_await inner;
+    out.emplace(std::move(value));
+  };
+  Task<void> outer = drive(std::move(task), result);
+  outer.await_suspend(std::noop_coroutine()).resume();
+  EXPECT_TRUE(result.has_value()) << "the task waited for something";
+  return std::move(*result);
+}
+
+// What GET /v1/models gives a key with these models, or "(broken)".
+std::string listed(List models, std::string list) {
+  const Config config;
+  auto layer = std::make_shared<Layer>();
+  layer->restrictions.models = std::move(models);
+  Principal caller;
+  caller.layer = std::move(layer);
+  Exchange x;
+  x.method = "GET";
+  x.path = "/v1/models";
+  x.principal = std::make_shared<const Principal>(std::move(caller));
+  x.answer.status = 200;
+  x.answer.content_length = list.size();
+  x.answer.headers = {{"content-type", "application/json"}, {"etag", "x"}};
+  const bool cut = !x.principal->layer->restrictions.models.empty();
+  x.answer.body = std::make_unique<net::BytesBody>(std::move(list));
+  Models(config).answer(x);
+  EXPECT_EQ(x.answer.content_length.has_value(), !cut);
+  std::string out;
+  for (;;) {
+    const auto piece = run(x.answer.body->pull());
+    if (!piece) return "(broken)";
+    if (piece->empty()) return out;
+    out += *piece;
+  }
+}
+
+TEST(Models, TheListShowsOnlyWhatTheCallerMayUse) {
+  const std::string list = R"({"object":"list","data":[{"id":"gpt-5.5"},{"id":"o9"}]})";
+  EXPECT_EQ(listed({}, list), list);
+  EXPECT_EQ(listed({"gpt-*"}, list), R"({"object":"list","data":[{"id":"gpt-5.5"}]})");
+  EXPECT_EQ(listed({"x"}, list), R"({"object":"list","data":[]})");
+  EXPECT_EQ(listed({"gpt-*"}, "<html>o9</html>"), "(broken)") << "never passed on unread";
+  EXPECT_EQ(listed({"gpt-*"}, R"({"data":")" + std::string(4 << 20, 'x') + "\"}"), "(broken)");
 }
 
 TEST(Models, WithoutAPrincipalItIsClosed) {
