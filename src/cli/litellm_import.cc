@@ -21,7 +21,8 @@ constexpr std::size_t kUpstreamsMax = 200;  // more is not a configuration, it i
 // or a reference is repeated.
 bool plain(std::string_view text, std::size_t bytes_max = 200) {
   return !text.empty() && text.size() <= bytes_max && std::ranges::all_of(text, [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-_./:*+@, ").contains(c);
+    return std::isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view("-_./:*+@, ").contains(c);
   });
 }
 
