@@ -86,7 +86,7 @@ std::optional<Refusal> Budgets::decide(Exchange& x) {
 
   auto state = std::make_unique<State>();
   const Price* const price = prices_->find(model_of(x));
-  state->bounds = bounds_of(x, parts_.counts, price != nullptr ? price->context : std::nullopt);
+  state->bounds = bounds_of(x, parts_.counts);
   CallBounds& bounds = state->bounds;
   if (bounds.wrong != nullptr && (rules.hard_spend || rules.output_max)) {
     x.denied_because = "not_a_number";

@@ -33,6 +33,7 @@ class Letters final : public TokenCounts {
   std::int64_t text(std::string_view text, std::string_view) const override {
     return static_cast<std::int64_t>(text.size());
   }
+  std::int64_t context_max(std::string_view) const override { return 128'000; }
   std::optional<std::int64_t> output_max(std::string_view model) const override {
     return model == "gpt-4-small" ? std::optional<std::int64_t>(4'096) : std::nullopt;
   }

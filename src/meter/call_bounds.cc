@@ -12,10 +12,9 @@
 namespace sallyport::meter {
 namespace {
 
-constexpr std::int64_t kContextUnknown = 1'050'000;  // no model takes more
-constexpr std::int64_t kImageTokensMax = 8'192;      // of one picture; the largest known is 6,240
-constexpr std::int64_t kPartialImageTokens = 100;    // of each preview of it
-constexpr std::int64_t kChoicesMax = 1'024;          // the provider allows 128
+constexpr std::int64_t kImageTokensMax = 8'192;    // of one picture; the largest known is 6,240
+constexpr std::int64_t kPartialImageTokens = 100;  // of each preview of it
+constexpr std::int64_t kChoicesMax = 1'024;        // the provider allows 128
 constexpr std::int64_t kOutputMax = 1ll << 40;
 constexpr std::int64_t kCompletionsDefault = 16;  // what /v1/completions does without a maximum
 
@@ -190,8 +189,7 @@ std::int64_t with_margin(std::int64_t tokens) { return tokens + tokens / 16 + 32
 
 }  // namespace
 
-CallBounds bounds_of(const Exchange& x, const TokenCounts& counts,
-                     std::optional<std::int64_t> context) {
+CallBounds bounds_of(const Exchange& x, const TokenCounts& counts) {
   CallBounds bounds;
   bounds.kind = kind_of(x);
   if (bounds.kind == CallKind::kFree || x.body.kind != BodyKind::kJson) return bounds;
@@ -204,7 +202,7 @@ CallBounds bounds_of(const Exchange& x, const TokenCounts& counts,
   reading.body(x.body.bytes);
   const std::int64_t seen = with_margin(count.tokens);
   const bool all_seen = count.exact && !reading.unseen();
-  bounds.input = all_seen ? seen : std::max(seen, context.value_or(kContextUnknown));
+  bounds.input = all_seen ? seen : std::max(seen, counts.context_max(model));
   if (reading.predicted()) bounds.more_output = bounds.input;
   return bounds;
 }

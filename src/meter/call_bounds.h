@@ -41,10 +41,8 @@ struct CallBounds {
   const char* wrong = nullptr;  // a member that is not what it must be: refused where it matters
 };
 
-// `context` is the most input that the model takes: reserved where the request refers to text that
-// is not in it.
-CallBounds bounds_of(const Exchange& x, const TokenCounts& counts,
-                     std::optional<std::int64_t> context);
+// Where the request refers to text that is not in it, the input is all that the model can read.
+CallBounds bounds_of(const Exchange& x, const TokenCounts& counts);
 
 // May the model think without showing it? Then what was streamed is not what is billed. True for
 // models that nobody here knows.

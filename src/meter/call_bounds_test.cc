@@ -120,7 +120,7 @@ Exchange exchange(const char* method, const char* path, const char* body) {
 TEST(CallBounds, EachCallIsFreeBoundedOrNot) {
   for (const Case& c : kCases) {
     const Exchange x = exchange(c.method, c.path, c.body);
-    const CallBounds bounds = bounds_of(x, byte_counts(), 1000);
+    const CallBounds bounds = bounds_of(x, byte_counts());
     EXPECT_EQ(static_cast<int>(bounds.kind), static_cast<int>(c.kind)) << c.why;
     EXPECT_EQ(bounds.named_output, c.named) << c.why;
     if (c.wrong == nullptr) EXPECT_EQ(bounds.choices, c.choices) << c.why;
@@ -133,27 +133,28 @@ TEST(CallBounds, TextThatIsNotInTheBodyCountsAsAFullContext) {
                            R"({"prompt":{"id":"pmpt_1"}})",
                            R"({"input":[{"type":"input_image","image_url":"https://x"}]})",
                            R"({"input":[{"type":"input_file","file_id":"file-1"}]})"}) {
-    const Exchange x = exchange("POST", "/v1/responses", body);
-    EXPECT_EQ(bounds_of(x, byte_counts(), 128'000).input, 128'000) << body;
-    EXPECT_GE(bounds_of(x, byte_counts(), std::nullopt).input, 1'000'000) << body;
+    Exchange x = exchange("POST", "/v1/responses", body);
+    EXPECT_GE(bounds_of(x, byte_counts()).input, 1'000'000) << body;
+    x.model = "gpt-4o";
+    EXPECT_EQ(bounds_of(x, exact_counts()).input, 128'000) << body;
   }
   const Exchange plain =
       exchange("POST", "/v1/responses", R"({"previous_response_id":null,"input":"a"})");
-  EXPECT_LT(bounds_of(plain, byte_counts(), 128'000).input, 200);
+  EXPECT_LT(bounds_of(plain, byte_counts()).input, 200);
 }
 
 TEST(CallBounds, APredictionThatIsWrongIsBilledAsOutput) {
   const Exchange x = exchange("POST", "/v1/chat/completions",
                               R"({"prediction":{"type":"content","content":"a"}})");
-  const CallBounds bounds = bounds_of(x, byte_counts(), std::nullopt);
+  const CallBounds bounds = bounds_of(x, byte_counts());
   EXPECT_EQ(bounds.more_output, bounds.input);
 }
 
 TEST(CallBounds, WhatIsSentIsCounted) {
   Exchange x = exchange("POST", "/v1/chat/completions", R"({"messages":[]})");
-  const std::int64_t before = bounds_of(x, byte_counts(), std::nullopt).estimated_input;
+  const std::int64_t before = bounds_of(x, byte_counts()).estimated_input;
   ASSERT_TRUE(x.body.splice({1, 0, R"("extra":"twenty bytes of it",)"}));
-  EXPECT_GT(bounds_of(x, byte_counts(), std::nullopt).estimated_input, before + 20);
+  EXPECT_GT(bounds_of(x, byte_counts()).estimated_input, before + 20);
 }
 
 TEST(CallBounds, ModelsThatNobodyKnowsMayThink) {

@@ -21,7 +21,6 @@ constexpr char kBuiltin[] = {
 constexpr NanoUsd kPriceMax{1'000'000 * kNanoUsdPerUsd};  // a larger figure is a slip of the unit
 constexpr NanoUsd kOne{kNanoUsdPerUsd};                   // the factor 1
 constexpr NanoUsd kTierUnknown{2'500'000'000};  // dearer than any tier there is, without a price
-constexpr std::int64_t kContextMax = std::int64_t{1} << 40;
 
 struct Field {
   std::string_view name;
@@ -69,10 +68,6 @@ bool read_member(Price& price, std::string_view name, std::string_view value) {
   }
   const auto number = parse_usd_number(value);
   if (!number) return false;
-  if (name == "context") {
-    price.context = number->nano / kNanoUsdPerUsd;
-    return *price.context > 0 && *price.context <= kContextMax;
-  }
   const auto field =
       std::find_if(kFields.begin(), kFields.end(), [&](const Field& f) { return f.name == name; });
   if (field == kFields.end() || *number > kPriceMax) return false;

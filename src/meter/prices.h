@@ -24,7 +24,6 @@ struct Price {                                       // USD
   std::optional<NanoUsd> minute;                     // of audio
   std::optional<NanoUsd> characters;                 // per 1,000,000
   std::optional<NanoUsd> batch, flex, priority;      // factors; 1 is one whole dollar
-  std::optional<std::int64_t> context;               // tokens of input that fit
   std::optional<bool> reasons;  // thinks without showing it; nothing: by its name (may_reason)
   std::string as_of, source;    // when and where the row was taken
   bool estimated = false;       // the configured price of the unknown

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "meter/count_request.h"
+#include "meter/token_limits.h"
 #include "meter/tokenizer.h"
 
 namespace sallyport::meter {
@@ -27,17 +29,32 @@ class ByteCounts final : public TokenCounts {
     return static_cast<std::int64_t>(text.size());
   }
   std::optional<std::int64_t> output_max(std::string_view) const override { return std::nullopt; }
+  std::int64_t context_max(std::string_view) const override {
+    return static_cast<std::int64_t>(kContextMaxUnknown);
+  }
 };
 
 class ExactCounts final : public TokenCounts {
  public:
-  TokenCount input(std::string_view, std::string_view body, std::string_view model) const override {
-    return {text(body, model), !refers_elsewhere(body)};
+  TokenCount input(std::string_view path, std::string_view body,
+                   std::string_view model) const override {
+    const InputCount count = count_input(path, body, model);
+    return {clamped(count.tokens), !count.unseen};
   }
   std::int64_t text(std::string_view text, std::string_view model) const override {
-    return static_cast<std::int64_t>(Tokenizer::of(encoding_of(model)).count(text));
+    return clamped(Tokenizer::of(encoding_of(model)).count(text));
   }
-  std::optional<std::int64_t> output_max(std::string_view) const override { return std::nullopt; }
+  std::optional<std::int64_t> output_max(std::string_view model) const override {
+    return clamped(model_output_max(model));
+  }
+  std::int64_t context_max(std::string_view model) const override {
+    return clamped(model_context_max(model));
+  }
+
+ private:
+  static std::int64_t clamped(std::uint64_t tokens) {
+    return static_cast<std::int64_t>(std::min<std::uint64_t>(tokens, std::uint64_t{1} << 40));
+  }
 };
 
 }  // namespace

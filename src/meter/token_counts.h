@@ -23,13 +23,14 @@ class TokenCounts {
   virtual std::int64_t text(std::string_view text, std::string_view model) const = 0;
   // The most that the model says in one answer; nothing when it is not known.
   virtual std::optional<std::int64_t> output_max(std::string_view model) const = 0;
+  // The most that it reads; of a model that nobody knows, what none is known to exceed.
+  virtual std::int64_t context_max(std::string_view model) const = 0;
 };
 
 // Upper bounds from sizes alone.
 const TokenCounts& byte_counts();
 
-// By the tokenizer of the model. The body is counted as it stands, with its names and brackets,
-// which are more than the provider's own framing.
+// By the tokenizer of the model and the rules of framing (count_request.h).
 const TokenCounts& exact_counts();
 
 }  // namespace sallyport::meter
