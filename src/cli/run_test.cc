@@ -297,6 +297,26 @@ TEST_F(HouseTest, WhatWasDoneStandsInTheJournalWithoutTheKey) {
   EXPECT_EQ(verified.out.substr(0, 17), "whole: 2 records ") << verified.out;
 }
 
+TEST_F(HouseTest, ANamedAdminTokenIsMadeListedAndRevoked) {
+  const Outcome made =
+      with_house({"admin", "token", "create", "--name", "ci", "--role", "viewer", "--life", "1h"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_TRUE(made.out.starts_with("spadmin1-")) << "the token alone on stdout";
+  const Outcome again = with_house({"admin", "token", "create", "--name", "ci", "--role", "admin"});
+  EXPECT_EQ(again.code, kConflict) << again.err;
+  const Outcome listed = with_house({"admin", "token", "list"});
+  EXPECT_TRUE(listed.out.contains("viewer")) << listed.out;
+  EXPECT_FALSE(listed.out.contains(made.out.substr(22, 40))) << "shown once";
+  EXPECT_EQ(with_house({"admin", "token", "revoke", "ci"}).code, 0);
+  EXPECT_TRUE(with_house({"admin", "token", "list"}).out.contains("revoked"));
+  EXPECT_EQ(with_house({"admin", "token", "revoke", "nobody"}).code, kNotFound);
+  EXPECT_EQ(with_house({"admin", "token", "create", "--name", "x"}).code, kUsage);
+  EXPECT_EQ(
+      with_house({"admin", "token", "create", "--name", "x", "--role", "viewer", "--life", "31d"})
+          .code,
+      kUsage);
+}
+
 TEST_F(HouseTest, QuestionsThatAreWrong) {
   const std::vector<std::string> kWrong[] = {{"--since", "yesterday"},
                                              {"--limit", "-1"},
