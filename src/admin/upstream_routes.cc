@@ -170,6 +170,10 @@ class UpstreamRoutes {
     if (to - from > kWindowMax) {
       co_return error_answer(400, "invalid_time", "At most 48 hours at one time.", "from");
     }
+    // Right after a start there is no whole minute yet, and that is no mistake of the caller's.
+    if (request.http.query.empty() && from >= to) {
+      co_return json_answer(200, reconciliation_json({.from = from, .to = to, .rows = {}}));
+    }
     Task<Result<Reconciliation>> comparing = reconciler->compare(from, to);
     const Result<Reconciliation> result = co_await comparing;
     if (!result) co_return error_of(result.error());

@@ -261,7 +261,12 @@ int usage_reconcile(const Invocation& call, const Programs&) {
     print_json(call, *table);
     return code;
   }
-  fmt::print(call.out, "{} to {}\n", text_of(*table, "from"), text_of(*table, "to"));
+  const std::string from = text_of(*table, "from"), to = text_of(*table, "to");
+  if (from == to) {
+    call.out << "nothing can be compared yet: the last whole minutes are too young\n";
+    return code;
+  }
+  fmt::print(call.out, "{} to {}\n", from, to);
   fmt::print(call.out, "{:<28} {:>14} {:>14} {:>12}  {}\n", "PROVIDER KEY", "THEIR TOKENS",
              "OUR TOKENS", "EXCESS", "VERDICT");
   const auto data = table->at("data");
