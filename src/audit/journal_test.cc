@@ -135,6 +135,7 @@ TEST_F(JournalTest, SomeHearFirstOfTheWriteThenOfTheSync) {
   EXPECT_FALSE(first.get_future().get()) << "both are told when it cannot be written";
   EXPECT_FALSE(second.get_future().get());
 
+  journal.reset();
   journal = open();
   EXPECT_EQ(journal->durable_seq(), 2u) << "known from the start; the intent got its outcome";
 }

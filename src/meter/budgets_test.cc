@@ -410,6 +410,8 @@ TEST_F(BudgetsTest, RatesAreToldAndTakeTheProvidersPlace) {
   EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-limit-requests: 2\r\n")) << x_->limit_fields;
   EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-remaining-requests: 1\r\n"))
       << x_->limit_fields;
+  EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-reset-requests: 30.001s\r\n"))
+      << x_->limit_fields;
   EXPECT_TRUE(x_->limit_fields.contains("x-ratelimit-limit-tokens: 1000000\r\n"));
   x_->answer.headers = {{"x-ratelimit-limit-requests", "9999"}, {"openai-version", "1"}};
   stage_.answer(*x_);

@@ -200,9 +200,9 @@ CallBounds bounds_of(const Exchange& x, const TokenCounts& counts) {
   bounds.estimated_input = count.tokens;
   Reading reading(x, bounds);
   reading.body(x.body.bytes);
-  const std::int64_t seen = with_margin(count.tokens);
   const bool all_seen = count.exact && !reading.unseen();
-  bounds.input = all_seen ? seen : std::max(seen, counts.context_max(model));
+  bounds.input =
+      all_seen ? with_margin(count.tokens) : std::max(count.tokens, counts.context_max(model));
   if (reading.predicted()) bounds.more_output = bounds.input;
   return bounds;
 }

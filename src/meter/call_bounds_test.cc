@@ -129,18 +129,22 @@ TEST(CallBounds, EachCallIsFreeBoundedOrNot) {
 }
 
 TEST(CallBounds, TextThatIsNotInTheBodyCountsAsAFullContext) {
-  for (const char* body : {R"({"previous_response_id":"resp_1"})", R"({"conversation":"conv_1"})",
-                           R"({"prompt":{"id":"pmpt_1"}})",
-                           R"({"input":[{"type":"input_image","image_url":"https://x"}]})",
-                           R"({"input":[{"type":"input_file","file_id":"file-1"}]})"}) {
+  const char* const kBodies[] = {
+      R"({"previous_response_id":"resp_1"})",
+      R"({"conversation":"conv_1"})",
+      R"({"prompt":{"id":"pmpt_1"}})",
+      R"({"input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]})",
+  };
+  for (const char* body : kBodies) {
     Exchange x = exchange("POST", "/v1/responses", body);
     EXPECT_GE(bounds_of(x, byte_counts()).input, 1'000'000) << body;
     x.model = "gpt-4o";
     EXPECT_EQ(bounds_of(x, exact_counts()).input, 128'000) << body;
   }
-  const Exchange plain =
+  Exchange plain =
       exchange("POST", "/v1/responses", R"({"previous_response_id":null,"input":"a"})");
-  EXPECT_LT(bounds_of(plain, byte_counts()).input, 200);
+  plain.model = "gpt-4o";
+  EXPECT_LT(bounds_of(plain, exact_counts()).input, 200);
 }
 
 TEST(CallBounds, APredictionThatIsWrongIsBilledAsOutput) {

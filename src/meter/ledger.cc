@@ -227,7 +227,7 @@ std::optional<Refused> Ledger::check_budgets(const Need& need, Chain& chain,
   return std::nullopt;
 }
 
-std::optional<Refused> Ledger::check_rates(const Need& need, Chain& chain, RateRoom& room) {
+std::optional<Refused> Ledger::check_rates(const Need& need, Chain& chain) {
   const std::int64_t now_us = clock_.steady_us();
   std::optional<Refused> refused;
   for (const Chain::Link& link : chain.all()) {
@@ -241,19 +241,29 @@ std::optional<Refused> Ledger::check_rates(const Need& need, Chain& chain, RateR
       drain(account.requests_used, account.requests_at_us, rate, now_us);
       const std::int64_t wait = wait_for(account.requests_used, need.worst.requests, rate);
       if (wait >= 0) refuse(LimitKind::kRequestRate, wait);
-      keep_tightest(room.requests, rate, account.requests_used);
     }
     if (const auto& limit = link.limits->tokens_per_minute) {
       const std::int64_t rate = std::clamp<std::int64_t>(*limit, 0, kRateMax);
       drain(account.tokens_used, account.tokens_at_us, rate, now_us);
       const std::int64_t wait = wait_for(account.tokens_used, need.rate_tokens, rate);
       if (wait >= 0) refuse(LimitKind::kTokenRate, wait);
-      keep_tightest(room.tokens, rate, account.tokens_used);
     }
     const auto& parallel = link.limits->parallel_max;
     if (parallel && account.parallel >= *parallel) refuse(LimitKind::kParallel, 1'000);
   }
   return refused;
+}
+
+void Ledger::tell_room(Chain& chain, RateRoom& room) {
+  for (const Chain::Link& link : chain.all()) {
+    const Account& account = *link.account;
+    const auto tell = [](std::optional<RateRoom::One>& place, std::optional<std::int64_t> limit,
+                         std::int64_t used) {
+      if (limit) keep_tightest(place, std::clamp<std::int64_t>(*limit, 0, kRateMax), used);
+    };
+    tell(room.requests, link.limits->requests_per_minute, account.requests_used);
+    tell(room.tokens, link.limits->tokens_per_minute, account.tokens_used);
+  }
 }
 
 void Ledger::take_rates(const Need& need, Chain& chain) {
@@ -307,17 +317,15 @@ std::expected<Ledger::Reservation, Refused> Ledger::reserve(const Need& need, Ra
   const std::lock_guard lock(mutex_);
   Chain chain;
   std::optional<Refused> refused = gather(need, budgeted, chain);
-  if (!refused) refused = check_rates(need, chain, room);
+  if (!refused) refused = check_rates(need, chain);
   if (!refused) refused = check_budgets(need, chain, alerts);
   if (refused) {
     count(refused->limit, refused->account);
+    tell_room(chain, room);
     return std::unexpected(std::move(*refused));
   }
   take_rates(need, chain);
-  if (room.requests) room.requests->left = std::max<std::int64_t>(room.requests->left - 1, 0);
-  if (room.tokens) {
-    room.tokens->left = std::max<std::int64_t>(room.tokens->left - need.rate_tokens, 0);
-  }
+  tell_room(chain, room);
   Entry* const entry = open_entry(need.request_id, latest_ms_, need.worst);
   entry->rate_tokens = need.rate_tokens;
   entry->booked = budgeted;

@@ -164,7 +164,8 @@ class Ledger {
   Account& account(std::string_view name, std::int64_t expires_ms);
   std::optional<Refused> gather(const Need& need, bool budgeted, Chain& chain);
   std::optional<Refused> check_budgets(const Need& need, Chain& chain, std::vector<Alert>& alerts);
-  std::optional<Refused> check_rates(const Need& need, Chain& chain, RateRoom& room);
+  std::optional<Refused> check_rates(const Need& need, Chain& chain);
+  static void tell_room(Chain& chain, RateRoom& room);
   static void take_rates(const Need& need, Chain& chain);
   Entry* open_entry(std::string_view request_id, std::int64_t at_ms, const Amounts& held);
   void hold(Entry& entry);
