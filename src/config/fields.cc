@@ -557,6 +557,20 @@ std::string show_value(const Field& field, const T& v) {
   }
 }
 
+// What belongs to one section stands together, whichever part of the table it comes from.
+std::vector<Field> by_section(const std::vector<Field>& all) {
+  const auto section = [](const Field& field) {
+    return field.path.substr(0, field.path.find_first_of(".["));
+  };
+  std::vector<Field> grouped;
+  for (const Field& first : all) {
+    const auto same = [&](const Field& field) { return section(field) == section(first); };
+    if (std::ranges::any_of(grouped, same)) continue;
+    std::ranges::copy_if(all, std::back_inserter(grouped), same);
+  }
+  return grouped;
+}
+
 }  // namespace
 
 std::span<const Field> fields() {
@@ -570,7 +584,7 @@ std::span<const Field> fields() {
     for (auto* part : {rotation_fields, lease_fields, provider_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
-    return all;
+    return by_section(all);
   }();
   return table;
 }

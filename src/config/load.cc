@@ -210,7 +210,6 @@ class Loader {
   void finish() {
     for (upstream::UpstreamConfig& upstream : config_.upstream.upstreams) {
       if (upstream.api_key && upstream.api_key_id.empty()) upstream.api_key_id = upstream.name;
-      if (upstream.lease.admin_url.empty()) upstream.lease.admin_url = upstream.base_url;
     }
   }
 
