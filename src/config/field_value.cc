@@ -192,6 +192,10 @@ Outcome set_scalar(const Field& field, const Text& text, bool quoted, const Surr
     case Type::kUrl:
       if (!parse_url(text.text)) return refuse();
       break;
+    case Type::kTarget:
+      if (!is_text(text.text)) return refuse();
+      if (!text.text.starts_with("file:/") && !parse_url(text.text)) return refuse();
+      break;
     default:
       if (text.text.empty() || !is_text(text.text)) return refuse();
   }
@@ -205,7 +209,7 @@ std::expected<Text, std::string> read_text(const Field& field, const YamlNode& v
   const auto reference = parse_reference(value.text);
   if (!reference) return wrong(reference.error().what);
   if (!*reference || (*reference)->kind == Reference::Kind::kFile) {
-    if (*reference && field.type != Type::kPath) {
+    if (*reference && field.type != Type::kPath && field.type != Type::kTarget) {
       return wrong("file: may stand only where a path or a secret is asked for");
     }
     return Text{value.text, printable(value.text)};
@@ -300,6 +304,8 @@ std::string describe(const Field& field) {
       return "a URL with http:// or https://, without user, query or fragment";
     case Type::kPath:
       return field.words.empty() ? "a path" : words_text(field) + ", or a path";
+    case Type::kTarget:
+      return "file:/path, or a URL without user, query or fragment";
     case Type::kSecret:
       return "a reference: ${env:NAME}, ${cred:NAME} or file:/path";
     case Type::kWord:

@@ -31,6 +31,7 @@ enum class Type {
   kAddress,   // host:port, host a number; [::1]:8080
   kUrl,       // http:// or https://, no user, query or fragment
   kPath,      // /path or file:/path; or one of `words`, of which "none" stands for no path
+  kTarget,    // file:/path, or a URL: where something is delivered
   kSecret,    // a reference only
   kWord,      // one of `words`
   kTexts,     // list of kText

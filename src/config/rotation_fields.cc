@@ -50,7 +50,7 @@ std::vector<Field> rotation_fields() {
        {},
        "acme/support/*"},
       {"keys.deliver[].to",
-       kText,
+       kTarget,
        AT(delivery->to),
        "A file (file:/run/keys/{name}, mode 0600, in a directory that others cannot write to) or "
        "an https address that takes a signed message.",
