@@ -20,6 +20,7 @@ struct InputCount {
   // at least the model's window, which bounds one turn of the model; hosted tools may cause
   // several.
   bool unseen = false;
+  std::uint64_t seen = 0;  // of `tokens`, those of what is in the body
 };
 
 // `path` as in "/v1/chat/completions". Linear in the body but for a small factor.

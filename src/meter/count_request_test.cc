@@ -83,6 +83,7 @@ TEST(CountInput, ExactWhereAllIsText) {
   for (const Case& c : cases) {
     const InputCount count = count_input(c.path, c.body, kModel);
     EXPECT_EQ(count.tokens, c.tokens) << c.why;
+    EXPECT_EQ(count.seen, c.tokens) << c.why;
     EXPECT_TRUE(count.exact) << c.why;
     EXPECT_FALSE(count.unseen) << c.why;
   }
@@ -175,7 +176,8 @@ TEST(CountInput, BoundsForTheRest) {
 
 TEST(CountInput, WhatIsNotInTheBodyIsBoundByTheWindow) {
   const Case cases[] = {
-      {"an earlier response", kResponses, R"({"input":"Hi","previous_response_id":"resp_1"})", 0},
+      {"an earlier response", kResponses, R"({"input":"Hi","previous_response_id":"resp_1"})",
+       3 + 3 + text({"user", "Hi", "resp_1"})},
       {"a conversation", kResponses, R"({"input":"Hi","conversation":"conv_1"})", 0},
       {"a stored prompt", kResponses, R"({"prompt":{"id":"pmpt_1"}})", 0},
       {"an item by its id", kResponses, R"({"input":[{"type":"item_reference","id":"i"}]})", 0},
@@ -195,6 +197,8 @@ TEST(CountInput, WhatIsNotInTheBodyIsBoundByTheWindow) {
   for (const Case& c : cases) {
     const InputCount count = count_input(c.path, c.body, kModel);
     EXPECT_EQ(count.tokens, model_context_max(kModel)) << c.why;
+    EXPECT_GE(count.seen, c.tokens) << c.why;
+    EXPECT_LT(count.seen, 100u) << c.why;
     EXPECT_FALSE(count.exact) << c.why;
     EXPECT_TRUE(count.unseen) << c.why;
   }

@@ -81,7 +81,8 @@ void RequestSum::add_all(std::string_view raw) {
 }
 
 InputCount RequestSum::result() const {
-  InputCount count{.tokens = tokens_, .exact = exact_ && !unseen_, .unseen = unseen_};
+  InputCount count{
+      .tokens = tokens_, .exact = exact_ && !unseen_, .unseen = unseen_, .seen = tokens_};
   // No input is larger than the model's window: that bounds what cannot be seen.
   if (unseen_) count.tokens = std::max(tokens_, model_context_max(model_));
   return count;
