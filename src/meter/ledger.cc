@@ -184,7 +184,8 @@ std::optional<Refused> Ledger::gather(const Need& need, bool budgeted, Chain& ch
   const Starts starts = starts_of(now_ms());
   for (const Layer* layer = need.chain; layer != nullptr; layer = layer->parent.get()) {
     const Limits& limits = layer->restrictions.limits;
-    if (!budgeted && limits.empty()) continue;
+    // What a token may spend never changes, so without a limit it needs no account.
+    if (limits.empty() && (!budgeted || layer_kind_of(layer->account) == 0)) continue;
     if (chain.count == kChainMax) {
       return Refused{.limit = LimitKind::kTooMany, .account = layer->account};
     }

@@ -50,7 +50,7 @@ std::optional<std::size_t> index_of(std::string_view text, Name name_of) {
 
 std::vector<std::string> accounts_of(const Event& event) {
   std::vector<std::string> accounts;
-  if (event.tid) accounts.push_back("token:" + *event.tid);
+  if (event.tid) accounts.push_back("token:" + event.kid.value_or("") + "." + *event.tid);
   if (event.api_key_id) accounts.push_back("key:" + *event.api_key_id);
   if (!event.layer) return accounts;
   constexpr std::string_view kByDepth[] = {"organisation:", "project:", "principal:"};

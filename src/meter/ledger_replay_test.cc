@@ -268,6 +268,21 @@ TEST(LedgerReplay, AnOrderlyStopLosesNothing) {
   }
 }
 
+// Replay must find the accounts that the keys room names (event/principal.h).
+TEST(LedgerReplay, ARecordNamesTheAccountsOfItsChain) {
+  Event event = record(Kind::kIntent, "req_1", *parse_utc("2026-11-24T12:00:00Z"));
+  event.kid = "abcdefghijkl";
+  event.tid = "t1";
+  event.layer = "acme/support/user_42";
+  EXPECT_EQ(
+      accounts_of(event),
+      (std::vector<std::string>{"token:abcdefghijkl.t1", "key:a", "principal:acme/support/user_42",
+                                "project:acme/support", "organisation:acme"}));
+  event.tid.reset();
+  event.layer.reset();
+  EXPECT_EQ(accounts_of(event), std::vector<std::string>{"key:a"});
+}
+
 TEST(LedgerReplay, AThresholdIsNotToldAgainAfterAStart) {
   ManualClock clock(*parse_utc("2026-11-24T12:00:00Z"));
   NoRecord recorder;
