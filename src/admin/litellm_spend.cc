@@ -5,6 +5,7 @@
 
 #include "admin/litellm_shapes.h"
 #include "base/json_writer.h"
+#include "event/money.h"
 
 namespace sallyport::admin {
 namespace {
@@ -81,6 +82,17 @@ Result<SpendQuestion> parse_spend_question(const keys::Form& query, const std::s
   question.by_day = dated && summarize == "true";
   question.spec.limit = question.by_day ? 0 : kSpendRowsMax;
   return question;
+}
+
+std::function<std::optional<double>(const std::string& key_name)> spend_of(
+    const meter::Ledger& ledger) {
+  return [&ledger](const std::string& key_name) -> std::optional<double> {
+    const auto views = ledger.show("key:" + key_name, 1);
+    if (views.empty()) return std::nullopt;
+    constexpr auto kTotal = static_cast<std::size_t>(BudgetWindow::kTotal);
+    constexpr auto kMoney = static_cast<std::size_t>(BudgetUnit::kNanoUsd);
+    return NanoUsd{views.front().state.windows[kTotal].settled[kMoney]}.usd();
+  };
 }
 
 Result<SpendAnswer> answer_spend(const SpendQuestion& question) {
