@@ -40,18 +40,20 @@ std::shared_ptr<const Principal> everybody() {
 }  // namespace
 
 Identify::Identify(bool required, KeyRing::Reader reader, const Clock& clock,
-                   const Geography* geography)
+                   const Geography* geography, DpopProofs* proofs)
     : reader_(std::move(reader)),
       clock_(clock),
       geography_(geography),
+      proofs_(proofs),
       everybody_(required ? nullptr : everybody()) {}
 
 Result<std::unique_ptr<Identify>> Identify::make(const Config& config, const KeyRing& ring,
-                                                 const Clock& clock, const Geography* geography) {
+                                                 const Clock& clock, const Geography* geography,
+                                                 DpopProofs* proofs) {
   Result<KeyRing::Reader> reader = KeyRing::Reader::make(ring);
   if (!reader) return std::unexpected(reader.error());
   return std::unique_ptr<Identify>(
-      new Identify(config.required, std::move(*reader), clock, geography));
+      new Identify(config.required, std::move(*reader), clock, geography, proofs));
 }
 
 Task<std::optional<Refusal>> Identify::admit(Exchange& x) { co_return decide(x); }
@@ -66,12 +68,14 @@ std::optional<Refusal> Identify::decide(Exchange& x) {
     return missing();
   }
 
-  KeyCheck check =
-      reader_.check(x.credential->reveal(), {.now = clock_.now(),
-                                             .source = &x.source,
-                                             .certificate_thumbprint = x.certificate_thumbprint,
-                                             .geography = geography_,
-                                             .dpop = nullptr});
+  const std::string_view credential = x.credential->reveal();
+  DpopCheck proved;
+  if (proofs_ != nullptr) proved = proofs_->of_request(x, credential);
+  KeyCheck check = reader_.check(credential, {.now = clock_.now(),
+                                              .source = &x.source,
+                                              .certificate_thumbprint = x.certificate_thumbprint,
+                                              .geography = geography_,
+                                              .dpop = proofs_ != nullptr ? &proved : nullptr});
   if (check.fault == KeyFault::kNone) {
     x.principal = std::move(check.principal);
     return std::nullopt;

@@ -10,6 +10,7 @@
 #include "event/ports/geography.h"
 #include "exchange/stage.h"
 #include "keys/config.h"
+#include "keys/dpop.h"
 #include "keys/key_ring.h"
 
 namespace sallyport::keys {
@@ -18,10 +19,12 @@ namespace sallyport::keys {
 class Identify final : public Stage {
  public:
   // All outlive the stage; kUnavailable only if OpenSSL fails. Without a geography a key that is
-  // bound to a country or a network opens nothing.
+  // bound to a country or a network opens nothing, without `proofs` one that is bound to a
+  // proof of possession.
   static Result<std::unique_ptr<Identify>> make(const Config& config, const KeyRing& ring,
                                                 const Clock& clock,
-                                                const Geography* geography = nullptr);
+                                                const Geography* geography = nullptr,
+                                                DpopProofs* proofs = nullptr);
   const char* name() const override { return "identify"; }
   Task<std::optional<Refusal>> admit(Exchange& x) override;
 
@@ -29,11 +32,13 @@ class Identify final : public Stage {
   std::optional<Refusal> decide(Exchange& x);
 
  private:
-  Identify(bool required, KeyRing::Reader reader, const Clock& clock, const Geography* geography);
+  Identify(bool required, KeyRing::Reader reader, const Clock& clock, const Geography* geography,
+           DpopProofs* proofs);
 
   KeyRing::Reader reader_;
   const Clock& clock_;
   const Geography* geography_;
+  DpopProofs* proofs_;
   std::shared_ptr<const Principal> everybody_;  // only where no key is required
 };
 

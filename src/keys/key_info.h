@@ -45,6 +45,8 @@ struct KeySpec {
   std::string layer;  // path of the layer it hangs on (keys/layers.h); empty: none
   Restrictions restrictions;
   bool derive = false;  // its holder may make derived tokens (docs/derived-tokens.md)
+  // Live keys of this name that the same actor made may stay: each workload gets its own.
+  bool beside_own = false;
 };
 
 struct KeyInfo {

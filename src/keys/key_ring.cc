@@ -170,6 +170,7 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
   row.info.owner = spec.owner;
   row.info.created_at = now;
   row.info.created_by = std::string(actor);
+  row.beside_own = spec.beside_own;
   row.info.not_before = spec.not_before;
   row.info.expires_at = now + spec.life.value_or(life_.load());
   row.info.scope = spec.scope;

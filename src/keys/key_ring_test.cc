@@ -421,5 +421,20 @@ TEST_F(KeyRingTest, ReadersOnOtherThreadsSeeWholeSnapshotsOnly) {
   EXPECT_EQ(wrong, 0);
 }
 
+// Workloads that exchange their identity each get a key of their own under one name; nobody else's
+// name can be taken that way.
+TEST_F(KeyRingTest, KeysOfOneNameMayLiveBesideOnesOfTheSameActorWhereAskedFor) {
+  const auto ring = open();
+  KeySpec spec{.name = "ci-web", .owner = "ci"};
+  spec.beside_own = true;
+  ASSERT_TRUE(ring->create(spec, "identity:github"));
+  const auto second = ring->create(spec, "identity:github");
+  ASSERT_TRUE(second) << second.error().what;
+  EXPECT_EQ(ring->create(spec, "identity:other").error().code, Code::kDenied);
+  spec.beside_own = false;
+  EXPECT_EQ(ring->create(spec, "identity:github").error().code, Code::kDenied);
+  EXPECT_EQ(ring->revoke("ci-web", "me").value().size(), 2u) << "the name revokes them all";
+}
+
 }  // namespace
 }  // namespace sallyport::keys

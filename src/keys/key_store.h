@@ -26,6 +26,7 @@ struct KeyRow {
   std::string pepper_id;         // of the pepper the mac was made with
   bool damaged = false;          // its restrictions cannot be read: such a key opens nothing
   std::string derive_root = {};  // wrapped (keys/derive_root.h); empty: no derived tokens
+  bool beside_own = false;       // of KeySpec; asked by insert(), not kept
 };
 
 struct LayerRow {
@@ -92,7 +93,8 @@ class KeyStore {
   virtual Result<std::vector<KeyRow>> load(std::uint64_t version) = 0;
 
   // Durable when it returns; the value is the row's version. kDenied: a key of that name lives (is
-  // not revoked and expires after `now`). kInvalid: the kid exists.
+  // not revoked and expires after `now`) that row.beside_own does not allow. kInvalid: the kid
+  // exists.
   virtual Result<std::uint64_t> insert(const KeyRow& row, UtcTime now) = 0;
 
   // Durable when it returns; the value is the row as it stands. A row that is revoked already stays

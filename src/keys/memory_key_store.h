@@ -36,7 +36,8 @@ class MemoryKeyStore final : public KeyStore {
     if (failing || read_only) return down();
     for (const auto& [kid, held] : rows_) {
       if (held.info.name == row.info.name && held.info.state != KeyState::kRevoked &&
-          held.info.expires_at > now) {
+          held.info.expires_at > now &&
+          !(row.beside_own && held.info.created_by == row.info.created_by)) {
         return fail(Code::kDenied, "a live key has this name");
       }
     }

@@ -34,7 +34,8 @@ constexpr char kInsertRoot[] = "INSERT INTO key_roots (kid, root) VALUES (?1, ?2
 #undef SALLYPORT_KEY_COLUMNS
 
 constexpr char kNameLives[] =
-    "SELECT 1 FROM keys WHERE name = ?1 AND state <> 'revoked' AND expires_at > ?2 LIMIT 1";
+    "SELECT 1 FROM keys WHERE name = ?1 AND state <> 'revoked' AND expires_at > ?2 "
+    "AND (?3 = '' OR created_by <> ?3) LIMIT 1";
 constexpr char kRevoke[] =
     "UPDATE keys SET state = 'revoked', revoked_at = ?2, revoked_by = ?3, revoked_why = ?4 "
     "WHERE kid = ?1 AND state <> 'revoked'";
@@ -210,7 +211,11 @@ Result<std::uint64_t> SqliteKeys::insert(const KeyRow& row, UtcTime now) {
     const auto lives = (*database)->prepare(kNameLives);
     if (!lives) return std::unexpected(lives.error());
     const Result<bool> found =
-        (*lives)->bind(1, std::string_view(row.info.name)).bind(2, now).step();
+        (*lives)
+            ->bind(1, std::string_view(row.info.name))
+            .bind(2, now)
+            .bind(3, row.beside_own ? std::string_view(row.info.created_by) : std::string_view())
+            .step();
     if (!found) return std::unexpected(found.error());
     if (*found) return fail(Code::kDenied, "a live key has this name; revoke or rotate it");
   }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/strangers.h"
+
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "keys/exchange_route.h"
+
+namespace sallyport::cli {
+namespace {
+
+// "found by github at https://...": one label of the record.
+std::string where_found(std::string_view source, std::string_view url) {
+  std::string why = "reported as leaked";
+  if (!source.empty()) why += " by " + std::string(source.substr(0, 40));
+  if (!url.empty()) why += " at " + std::string(url.substr(0, 160));
+  return why;
+}
+
+}  // namespace
+
+Strangers::Strangers(StrangerParts parts)
+    : parts_(parts),
+      keys_(parts.ring, parts.recorder, parts.clock),
+      tokens_(parts.ring, parts.recorder, parts.clock),
+      sources_({.resolver = parts.resolver, .offload = parts.work, .clock = parts.clock}) {}
+
+Result<std::unique_ptr<Strangers>> Strangers::make(const config::Config& config,
+                                                   StrangerParts parts) {
+  std::unique_ptr<Strangers> made(new Strangers(parts));
+  if (config.http.public_url) {
+    auto proofs = keys::DpopProofs::make(*config.http.public_url, parts.clock);
+    if (!proofs) return std::unexpected(proofs.error());
+    made->proofs_ = std::move(*proofs);
+  }
+  if (!config.keys.identity_exchange.empty()) {
+    Strangers* const self = made.get();
+    auto exchange = keys::TokenExchange::make(
+        config.keys.identity_exchange, made->sources_, parts.work, parts.clock,
+        [self](const keys::Exchanged& granted) { return self->mint(granted); });
+    if (!exchange) return std::unexpected(exchange.error());
+    made->exchange_ = std::move(*exchange);
+  }
+  const keys::LeakReportConfig& leaks = config.keys.leak_report;
+  if (leaks.github_keys_url || leaks.github_keys_file || leaks.secret) {
+    auto signatures = keys::LeakReportKeys::make(leaks, made->sources_);
+    if (!signatures) return std::unexpected(signatures.error());
+    made->leak_signatures_ = std::move(*signatures);
+  }
+  return made;
+}
+
+void Strangers::add_routes(std::vector<std::unique_ptr<OwnRoute>>& routes) {
+  if (exchange_) {
+    routes.push_back(
+        std::make_unique<keys::ExchangeRoute>(*exchange_, proofs_.get(), parts_.clock));
+  }
+  if (leak_signatures_) {
+    routes.push_back(
+        std::make_unique<keys::LeakReportRoute>(*leak_signatures_, *this, parts_.work));
+  }
+}
+
+Result<keys::Issued> Strangers::mint(const keys::Exchanged& granted) {
+  const admin::Actor actor{.name = "identity:" + granted.mapping_id, .ip = {}};
+  keys::KeySpec spec = granted.spec;
+  spec.beside_own = true;
+  Result<keys::CreatedKey> made = keys_.create(spec, actor);
+  if (!made) return std::unexpected(made.error());
+  return keys::Issued{
+      .text = std::move(made->text), .kid = made->info.kid, .expires_at = made->info.expires_at};
+}
+
+Result<keys::LeakVerdict> Strangers::report(std::string_view token, std::string_view source,
+                                            std::string_view url) {
+  const Result<keys::Whose> whose = parts_.ring.whose(token);
+  if (!whose) return std::unexpected(whose.error());
+  if (!whose->genuine) return keys::LeakVerdict{.ours = false};
+  const admin::Actor actor{.name = "leak-report", .ip = {}};
+  const std::string why = where_found(source, url);
+  log::warn("keys.leak_reported", {{"kid", whose->kid}, {"token", whose->tid.value_or("")}});
+  // A derived token dies alone: its parent's secret cannot be found from it.
+  if (whose->tid) {
+    const auto revoked = tokens_.revoke_token(whose->kid, *whose->tid, actor, why);
+    if (!revoked) return std::unexpected(revoked.error());
+    return keys::LeakVerdict{.ours = true};
+  }
+  const auto revoked = keys_.revoke(whose->kid, actor, why);
+  if (!revoked) return std::unexpected(revoked.error());
+  return keys::LeakVerdict{.ours = true};
+}
+
+}  // namespace sallyport::cli
