@@ -425,7 +425,9 @@ TEST_F(KeyRingTest, ReadersOnOtherThreadsSeeWholeSnapshotsOnly) {
 // name can be taken that way.
 TEST_F(KeyRingTest, KeysOfOneNameMayLiveBesideOnesOfTheSameActorWhereAskedFor) {
   const auto ring = open();
-  KeySpec spec{.name = "ci-web", .owner = "ci"};
+  KeySpec spec;
+  spec.name = "ci-web";
+  spec.owner = "ci";
   spec.beside_own = true;
   ASSERT_TRUE(ring->create(spec, "identity:github"));
   const auto second = ring->create(spec, "identity:github");
