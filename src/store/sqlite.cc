@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "store/schema.h"
@@ -161,13 +163,27 @@ Result<void> Sqlite::connect() {
   device_ = found.st_dev;
   inode_ = found.st_ino;
 
-  const char* const pragmas[] = {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
-                                 "PRAGMA foreign_keys = ON", "PRAGMA trusted_schema = OFF"};
+  const Result<void> logged = switch_to_wal();
+  if (!logged) return logged;
+  const char* const pragmas[] = {"PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
+                                 "PRAGMA trusted_schema = OFF"};
   for (const char* pragma : pragmas) {
     const Result<void> done = run(pragma);
     if (!done) return done;
   }
   return {};
+}
+
+// Two processes that open a new database at once: SQLite answers "locked" to one of them at once,
+// since waiting could be a deadlock. It tries again for as long as it would have waited.
+Result<void> Sqlite::switch_to_wal() {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyMs);
+  for (;;) {
+    const Result<void> done = run("PRAGMA journal_mode = WAL");
+    if (done || (sqlite3_errcode(database_) & 0xff) != SQLITE_BUSY) return done;
+    if (std::chrono::steady_clock::now() >= until) return done;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 Result<void> Sqlite::run(const char* sql) {

@@ -73,6 +73,7 @@ class Sqlite {
  private:
   explicit Sqlite(std::string path) : path_(std::move(path)) {}
   Result<void> connect();
+  Result<void> switch_to_wal();
   Result<void> migrate();
   Result<int> newest_migration();
   Error error(const char* doing) const;
