@@ -293,7 +293,8 @@ TEST(LedgerReplay, AThresholdIsNotToldAgainAfterAStart) {
     std::vector<Alert> alerts;
     RateRoom room;
     Need need;
-    need.request_id = "req_" + std::to_string(tokens);
+    const std::string request_id = "req_" + std::to_string(tokens);
+    need.request_id = request_id;
     need.chain = layer.get();
     ledger.settle(std::move(*ledger.reserve(need, room, alerts)), {.tokens = tokens}, alerts);
     return alerts;
