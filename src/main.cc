@@ -206,6 +206,7 @@ int serve(const cli::Invocation& call) {
   gate.stop();  // drains, then cuts
   scan.stop();  // nothing may speak to the gate's loops any more
   disk.stop();
+  news.stop();
   house.drop_tasks();  // before what they speak to
   record->stop();      // the last records are durable before the process ends
   checkpoints.stop();  // and what was spent with them

@@ -110,7 +110,6 @@ struct World {
   store::Config store;
   net::Loop loop;
   net::Resolver resolver;
-  net::Offload disk{1};
   // Three minutes ahead of the simulation: the minute in which something was used is over.
   ManualClock clock{SystemClock().now() + 3min};
   NoUsage usage{SystemClock().now() - 1h};
@@ -118,6 +117,7 @@ struct World {
   std::shared_ptr<const Secret> admin_key = std::make_shared<const Secret>("sk-admin-sim");
   std::unique_ptr<store::SqliteLeases> leases;
   std::unique_ptr<store::SqliteSettings> settings;
+  net::Offload disk{1};  // ends before what its thread may still be writing to
   std::unique_ptr<sim::SimServer> server;
   std::string base;
   admin::Routes routes;

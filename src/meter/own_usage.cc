@@ -36,6 +36,18 @@ class OwnUsageSums::Count final : public Stage {
 
 void OwnUsageSums::Shard::add(const UsageMinute& one) {
   const std::lock_guard lock(mutex);
+  add_locked(one);
+}
+
+// The lock of the ended one orders this after what its thread counted last: that nobody else holds
+// it any more (use_count) does not.
+void OwnUsageSums::Shard::take(Shard& ended) {
+  const std::scoped_lock lock(mutex, ended.mutex);
+  for (const auto& [key, cell] : ended.cells) add_locked(cell);
+  dropped_until = std::max(dropped_until, ended.dropped_until);
+}
+
+void OwnUsageSums::Shard::add_locked(const UsageMinute& one) {
   UsageMinute& sum = cells[{one.minute, one.provider_key_id}];
   sum.provider_key_id = one.provider_key_id;
   sum.minute = one.minute;
@@ -61,8 +73,7 @@ std::shared_ptr<OwnUsageSums::Shard> OwnUsageSums::make_shard() {
       ++i;
       continue;
     }
-    for (const auto& [key, cell] : shards_[i]->cells) shards_[0]->add(cell);
-    shards_[0]->dropped_until = std::max(shards_[0]->dropped_until, shards_[i]->dropped_until);
+    shards_[0]->take(*shards_[i]);
     shards_.erase(shards_.begin() + static_cast<std::ptrdiff_t>(i));
   }
   shards_.push_back(std::make_shared<Shard>());

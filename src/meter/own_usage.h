@@ -46,6 +46,10 @@ class OwnUsageSums final : public OwnUsage {
     Cells cells;
     UtcTime dropped_until{};  // minutes before were let go
     void add(const UsageMinute& one);
+    void take(Shard& ended);
+
+   private:
+    void add_locked(const UsageMinute& one);
   };
   class Count;
   std::shared_ptr<Shard> make_shard();
