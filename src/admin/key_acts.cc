@@ -16,10 +16,12 @@ namespace {
 
 constexpr auto kJournalPatience = std::chrono::seconds(5);
 
-std::string created_detail(const keys::KeyInfo& key, UtcTime now) {
+std::string created_detail(const keys::KeyInfo& key, UtcTime now, std::string_view why) {
   std::string out;
   JsonWriter json(out);
-  json.begin_object().key("before").null().key("after").raw(key_json(key, now)).end_object();
+  json.begin_object().key("before").null().key("after").raw(key_json(key, now));
+  if (!why.empty()) json.field("why", why);
+  json.end_object();
   return out;
 }
 
@@ -60,7 +62,8 @@ bool KeyActs::record(Event event) {
   return answer.wait_for(kJournalPatience) == std::future_status::ready && answer.get();
 }
 
-Result<keys::CreatedKey> KeyActs::create(const keys::KeySpec& spec, const Actor& actor) {
+Result<keys::CreatedKey> KeyActs::create(const keys::KeySpec& spec, const Actor& actor,
+                                         std::string_view why) {
   if (!recorder_.accepting()) return fail(Code::kUnavailable, kJournalSilent);
   Result<keys::CreatedKey> created = ring_.create(spec, actor.name);
   if (!created) return created;
@@ -68,7 +71,7 @@ Result<keys::CreatedKey> KeyActs::create(const keys::KeySpec& spec, const Actor&
   made.api_key_id = created->info.name;
   made.kid = created->info.kid;
   made.status = 201;
-  made.detail = created_detail(created->info, clock_.now());
+  made.detail = created_detail(created->info, clock_.now(), why);
   if (record(std::move(made))) return created;
   // Nobody has seen the key: it dies unused, so that no key lives without a record.
   const auto revoked = ring_.revoke(created->info.kid, actor.name, "creation was not recorded");

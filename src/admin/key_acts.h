@@ -33,8 +33,9 @@ class KeyActs {
   KeyActs(keys::KeyRing& ring, Recorder& recorder, const Clock& clock)
       : ring_(ring), recorder_(recorder), clock_(clock) {}
 
-  // kUnavailable with kJournalSilent when the record could not be written.
-  Result<keys::CreatedKey> create(const keys::KeySpec& spec, const Actor& actor);
+  // kUnavailable with kJournalSilent when the record could not be written. `why` stands in it.
+  Result<keys::CreatedKey> create(const keys::KeySpec& spec, const Actor& actor,
+                                  std::string_view why = {});
   Result<Revoked> revoke(std::string_view kid_or_name, const Actor& actor, std::string_view why);
 
   static constexpr const char* kJournalSilent = "the journal cannot write";

@@ -18,6 +18,12 @@ std::string where_found(std::string_view source, std::string_view url) {
   return why;
 }
 
+// Whose identity it was: one line of the record. A stranger's text, so its length is bounded; the
+// record escapes it.
+std::string asked_by(const keys::Exchanged& granted) {
+  return "exchanged for " + granted.subject.substr(0, 160) + " of " + granted.issuer.substr(0, 80);
+}
+
 }  // namespace
 
 Strangers::Strangers(StrangerParts parts)
@@ -63,21 +69,21 @@ void Strangers::add_routes(std::vector<std::unique_ptr<OwnRoute>>& routes) {
 }
 
 Result<keys::Issued> Strangers::mint(const keys::Exchanged& granted) {
-  const admin::Actor actor{.name = "identity:" + granted.mapping_id, .ip = {}};
+  const admin::Actor actor{.name = "identity:" + granted.mapping_id, .ip = granted.ip};
   keys::KeySpec spec = granted.spec;
   spec.beside_own = true;
-  Result<keys::CreatedKey> made = keys_.create(spec, actor);
+  Result<keys::CreatedKey> made = keys_.create(spec, actor, asked_by(granted));
   if (!made) return std::unexpected(made.error());
   return keys::Issued{
       .text = std::move(made->text), .kid = made->info.kid, .expires_at = made->info.expires_at};
 }
 
 Result<keys::LeakVerdict> Strangers::report(std::string_view token, std::string_view source,
-                                            std::string_view url) {
+                                            std::string_view url, std::string_view ip) {
   const Result<keys::Whose> whose = parts_.ring.whose(token);
   if (!whose) return std::unexpected(whose.error());
   if (!whose->genuine) return keys::LeakVerdict{.ours = false};
-  const admin::Actor actor{.name = "leak-report", .ip = {}};
+  const admin::Actor actor{.name = "leak-report", .ip = std::string(ip)};
   const std::string why = where_found(source, url);
   log::warn("keys.leak_reported", {{"kid", whose->kid}, {"token", whose->tid.value_or("")}});
   // A derived token dies alone: its parent's secret cannot be found from it.

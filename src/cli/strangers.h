@@ -42,7 +42,7 @@ class Strangers final : public keys::LeakReceiver {
   Task<void> keep_fresh(net::Loop& house) { return sources_.keep_fresh(house); }
 
   Result<keys::LeakVerdict> report(std::string_view token, std::string_view source,
-                                   std::string_view url) override;
+                                   std::string_view url, std::string_view ip) override;
 
  private:
   explicit Strangers(StrangerParts parts);

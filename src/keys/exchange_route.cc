@@ -60,6 +60,7 @@ Task<OwnAnswer> ExchangeRoute::answer(Exchange& x, std::string body) {
   if (!request) co_return refused(x, request.error());
 
   ExchangeBinding binding;
+  binding.ip = x.source.text();
   binding.certificate = x.certificate_thumbprint;
   if (x.header("dpop")) {
     if (proofs_ == nullptr) co_return refused(x, no_proof(DpopFault::kNotHere));

@@ -22,6 +22,7 @@ struct Exchanged {
   KeySpec spec;
   std::string mapping_id;       // mark the key with it: revoking the mapping revokes the key
   std::string issuer, subject;  // of the token, for the record
+  std::string ip;               // who asked, for the record
 };
 
 // kInvalid with a sentence: what is missing, or would let in more than its writer can have meant.

@@ -130,7 +130,7 @@ struct LeakReportRoute::Report {
 
   std::string body;
   std::shared_ptr<const KeySet> github;  // null: signed in-house
-  std::string identifier, signature, hmac;
+  std::string identifier, signature, hmac, ip;
   enum { kForged, kUnreadable, kFailed, kDone } outcome = kForged;
   std::string answer;
   std::size_t entries = 0, ours = 0;
@@ -156,7 +156,7 @@ void LeakReportRoute::Report::work(const LeakReportKeys& keys, LeakReceiver& rec
   JsonWriter json(answer);
   json.begin_array();
   for (LeakEntry& entry : *list) {
-    const Result<LeakVerdict> verdict = receiver.report(entry.token, entry.source, entry.url);
+    const Result<LeakVerdict> verdict = receiver.report(entry.token, entry.source, entry.url, ip);
     // The others are still looked at: each that is revoked now is one less.
     if (!verdict) {
       log::error("keys.leak_report_failed", {{"reason", verdict.error().what}});
@@ -201,6 +201,7 @@ Task<OwnAnswer> LeakReportRoute::answer(Exchange& x, std::string body) {
   report->identifier = identifier.value_or("");
   report->signature = std::move(der);
   report->hmac = hmac.value_or("");
+  report->ip = x.source.text();
   // Not this route: it may be gone with its thread when the work is done.
   std::function<void()> work = [&keys = keys_, &receiver = receiver_, report] {
     report->work(keys, receiver);

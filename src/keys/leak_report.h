@@ -31,9 +31,9 @@ class LeakReceiver {
  public:
   virtual ~LeakReceiver() = default;
   // `source` and `url` say where it was found: a stranger's text, bounded and printable, may be
-  // empty. The token must not be kept.
+  // empty. `ip` is the reporter's. The token must not be kept.
   virtual Result<LeakVerdict> report(std::string_view token, std::string_view source,
-                                     std::string_view url) = 0;
+                                     std::string_view url, std::string_view ip) = 0;
 };
 
 // The signatures that count. One for all threads.

@@ -26,11 +26,11 @@ const string kReport =
 class Receiver final : public LeakReceiver {
  public:
   struct Told {
-    string token, source, url;
+    string token, source, url, ip;
   };
-  Result<LeakVerdict> report(std::string_view token, std::string_view source,
-                             std::string_view url) override {
-    told.push_back({string(token), string(source), string(url)});
+  Result<LeakVerdict> report(std::string_view token, std::string_view source, std::string_view url,
+                             std::string_view ip) override {
+    told.push_back({string(token), string(source), string(url), string(ip)});
     if (fails) return fail(Code::kUnavailable, "the store is down");
     return LeakVerdict{.ours = token == "sk-real"};
   }
@@ -81,6 +81,7 @@ class LeakReportTest : public testing::Test {
     x.loop = &loop;
     x.method = "POST";
     x.path = "/leak-report";
+    x.source = *IpAddress::parse("192.0.2.7");
     for (const auto& [name, value] : headers) x.headers.push_back({name, value});
     EXPECT_TRUE(route.takes(x));
     OwnAnswer out;
@@ -111,6 +112,7 @@ TEST_F(LeakReportTest, ASignedReportIsActedOnAndAnswered) {
     EXPECT_EQ(receiver_.told[0].token, "sk-real");
     EXPECT_EQ(receiver_.told[0].url, "https://x/1");
     EXPECT_EQ(receiver_.told[1].source, "commit");
+    EXPECT_EQ(receiver_.told[0].ip, "192.0.2.7") << "of the reporter";
   }
 }
 

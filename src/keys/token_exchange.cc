@@ -161,6 +161,7 @@ std::expected<Exchanged, ExchangeFault> TokenExchange::grant(const Mapping& mapp
   granted.mapping_id = config.name;
   granted.issuer = config.issuer;
   granted.subject = jwt.text("sub").value_or("");
+  granted.ip = binding.ip;
   granted.spec.layer = config.layer;
   if (!binding.certificate.empty()) granted.spec.restrictions.certificate = binding.certificate;
   if (!narrow(request.scope, granted)) return refuse("invalid_scope", "exchange_scope");

@@ -47,8 +47,9 @@ struct ExchangeRequest {
 std::expected<ExchangeRequest, ExchangeFault> parse_exchange(std::string_view content_type,
                                                              std::string_view body);
 
-// What the new key is bound to.
+// What the new key is bound to, and where it was asked for.
 struct ExchangeBinding {
+  std::string ip;           // of the caller, for the record
   std::string certificate;  // x5t#S256 of the connection; empty: none
   // Answers with the thumbprint of the key that a DPoP proof proves, or why it does not; null: no
   // proof came. Called at most once, on a thread of the Offload, when the token has proved genuine:

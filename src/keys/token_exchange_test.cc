@@ -104,6 +104,7 @@ class TokenExchangeTest : public testing::Test {
     x.loop = &loop;
     x.method = "POST";
     x.path = "/oauth/token";
+    x.source = *IpAddress::parse("192.0.2.7");
     x.certificate_thumbprint = certificate;
     x.headers = {{"content-type", type}};
     if (!dpop.empty()) x.headers.push_back({"dpop", dpop});
@@ -145,6 +146,7 @@ TEST_F(TokenExchangeTest, AGoodTokenGetsAShortKey) {
   EXPECT_EQ(granted.mapping_id, "ci");
   EXPECT_EQ(granted.issuer, "https://id.example");
   EXPECT_EQ(granted.subject, "repo:acme/web");
+  EXPECT_EQ(granted.ip, "192.0.2.7");
 }
 
 TEST_F(TokenExchangeTest, JsonIsAcceptedToo) {
