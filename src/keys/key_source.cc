@@ -98,12 +98,14 @@ std::shared_ptr<const KeySet> KeySource::current() const {
   return set_;
 }
 
-// True at most once until the fetch has ended, and then not again before kAskAgainUs.
+// True at most once until the fetch has ended, and then not again before kAskAgainUs: of its kind.
 bool KeySource::may_fetch(std::int64_t now_us, bool due_only) {
   const std::lock_guard lock(mutex_);
-  if (fetching_ || (attempted_us_ && now_us - *attempted_us_ < kAskAgainUs)) return false;
+  const std::optional<std::int64_t>& last = due_only ? attempted_us_ : asked_us_;
+  if (fetching_ || (last && now_us - *last < kAskAgainUs)) return false;
   if (due_only && set_ && now_us - fetched_us_ < kFreshUs) return false;
   attempted_us_ = now_us;
+  if (!due_only) asked_us_ = now_us;
   return fetching_ = true;
 }
 

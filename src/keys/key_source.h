@@ -31,7 +31,8 @@ struct FetchParts {
 class KeySource {
  public:
   // A set is fetched anew after kFreshUs, and serves for kStaleMaxUs after it was last fetched.
-  // Whoever asks for an unknown key makes us fetch at most once in kAskAgainUs.
+  // Whoever asks for an unknown key makes us fetch at most once in kAskAgainUs, apart from the
+  // fetches that were due: an issuer may change its keys just after one of them.
   static constexpr std::int64_t kFreshUs = 600'000'000;        // 10 minutes
   static constexpr std::int64_t kStaleMaxUs = 86'400'000'000;  // 24 hours
   static constexpr std::int64_t kAskAgainUs = 60'000'000;      // 1 minute
@@ -85,6 +86,7 @@ class KeySource {
   std::shared_ptr<const KeySet> set_;
   std::int64_t fetched_us_ = 0;               // when set_ came
   std::optional<std::int64_t> attempted_us_;  // the last fetch, good or not
+  std::optional<std::int64_t> asked_us_;      // the last one that an unknown key began
   bool fetching_ = false;
   std::atomic<int> waiting_{0};
 };

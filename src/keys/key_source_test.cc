@@ -85,6 +85,17 @@ TEST_F(KeySourceTest, AnUnknownKeyIsAskedForAtMostOnceAMinute) {
   EXPECT_EQ(find(*source, "old"), false) << "a new set takes the place of the old one";
 }
 
+TEST_F(KeySourceTest, AKeyThatCameJustAfterAFetchIsAskedForAtOnce) {
+  net::RawPeer peer({answering(http_answer(jwks("old"))), answering(http_answer(jwks("new")))});
+  const auto source = make(at(peer));
+  refresh(*source);
+  EXPECT_EQ(find(*source, "old"), true);
+  EXPECT_EQ(find(*source, "new"), true);
+  EXPECT_EQ(find(*source, "newer"), false) << "once a minute";
+  refresh(*source);
+  EXPECT_EQ(peer.accepted(), 2U);
+}
+
 TEST_F(KeySourceTest, TheOldSetServesWhileTheSourceIsSilentAndThenNoMore) {
   net::RawPeer peer({answering(http_answer(jwks("k"))), answering(http_answer("{}")),
                      answering(http_answer("x", "500 Broken")), answering("")});
