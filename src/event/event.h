@@ -63,6 +63,7 @@ struct Event {
   // line with reserved_tokens has been booked, and a start counts it again; without charged_* the
   // whole reservation stands.
   std::optional<std::int64_t> estimated_input_tokens;
+  std::optional<std::string> input_count;  // whose count that is: local | provider
   std::optional<std::int64_t> reserved_tokens;
   std::optional<NanoUsd> reserved_usd;
   std::optional<std::int64_t> charged_tokens;
@@ -74,6 +75,7 @@ struct Event {
   std::optional<bool> stream;
   std::optional<int> upstream_status;
   std::optional<std::string> upstream_request_id;
+  std::optional<std::string> asked_again;  // why the provider was asked a second time
   std::optional<std::int64_t> ttft_ms;
   std::optional<std::int64_t> request_bytes;
   std::optional<std::int64_t> response_bytes;

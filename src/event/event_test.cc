@@ -59,6 +59,7 @@ Event full_event() {
   event.layer = "acme/support";
   event.tid = "tid_1";
   event.estimated_input_tokens = 12;
+  event.input_count = "provider";
   event.reserved_tokens = 8204;
   event.reserved_usd = NanoUsd{20'000'000};
   event.charged_tokens = 76;
@@ -70,6 +71,7 @@ Event full_event() {
   event.stream = true;
   event.upstream_status = 429;
   event.upstream_request_id = "req_up";
+  event.asked_again = "credential_replaced";
   event.ttft_ms = 0;
   event.request_bytes = 4096;
   event.response_bytes = 9000;

@@ -34,6 +34,9 @@ Event make_event(const Exchange& x, Kind kind, UtcTime now) {
   event.provider_key_id = x.provider_key_id;
   event.request_bytes = static_cast<std::int64_t>(x.request_bytes);
   event.estimated_input_tokens = x.booked.estimated_input_tokens;
+  if (x.booked.estimated_input_tokens && x.booked.input_count != nullptr) {
+    event.input_count = x.booked.input_count;
+  }
   event.reserved_tokens = x.booked.reserved_tokens;
   event.reserved_usd = x.booked.reserved_usd;
   event.provider_usage_usd = x.booked.provider_usage_usd;
@@ -47,6 +50,7 @@ Event make_event(const Exchange& x, Kind kind, UtcTime now) {
   if (x.answer.status != 0) event.status = x.answer.status;
   event.upstream_status = x.upstream_status;
   event.upstream_request_id = x.upstream_request_id;
+  if (x.asked_again != nullptr) event.asked_again = x.asked_again;
   event.response_bytes = static_cast<std::int64_t>(x.response_bytes);
   event.charged_tokens = x.booked.charged_tokens;
   event.charged_usd = x.booked.charged_usd;

@@ -70,6 +70,7 @@ struct StageState {
 // What the budgets know of a call (docs/budgets.md); as far as it is known, in its records.
 struct Booked {
   std::optional<std::int64_t> estimated_input_tokens;
+  const char* input_count = nullptr;  // whose count that is: local, provider
   std::optional<std::int64_t> reserved_tokens, charged_tokens;
   std::optional<NanoUsd> reserved_usd, charged_usd;
   std::optional<NanoUsd> provider_usage_usd;
@@ -116,7 +117,8 @@ struct Exchange {
   std::optional<int> upstream_status;
   std::optional<std::string> upstream_request_id;
   std::optional<std::string> provider_key_id;
-  bool asked = false;  // bytes of this call may have reached the provider
+  bool asked = false;                 // bytes of this call may have reached the provider
+  const char* asked_again = nullptr;  // stable code of why a second time
   Answer answer;
 
   // meter

@@ -41,7 +41,11 @@ class CredentialUse {
     if (credential_) credential_->uses().fetch_add(1, std::memory_order_acq_rel);
   }
   CredentialUse(CredentialUse&& other) noexcept = default;
-  CredentialUse& operator=(CredentialUse&&) = delete;
+  // What was held before goes with `other`, and ends with it.
+  CredentialUse& operator=(CredentialUse&& other) noexcept {
+    credential_.swap(other.credential_);
+    return *this;
+  }
   ~CredentialUse() {
     if (credential_) credential_->uses().fetch_sub(1, std::memory_order_acq_rel);
   }

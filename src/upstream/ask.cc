@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kErrorPeekBytesMax = 64 * 1024;  // of an error answer, to learn its code
 constexpr std::int64_t kErrorPeekMs = 10'000;          // an error that trickles in is cut
 constexpr std::int64_t kRetryPauseMs = 50;             // doubled with each retry
+// A larger body is given up when it is sent: answers may be minutes away, and its memory is wanted.
+constexpr std::uint64_t kKeptBodyBytesMax = 256 * 1024;
 constexpr std::uint64_t kRetriesFree = 10;  // beyond them retries are at most a tenth of the calls
 
 Refusal refusal_for(Fault fault) {
@@ -94,6 +96,12 @@ Outcome outcome_of(Fault fault) {
 
 bool is_safe(const std::string& method) { return method == "GET" || method == "HEAD"; }
 
+// May this request be needed once more? Only a credential that can be replaced makes it so.
+bool keeps_request(const Exchange& x, const Upstream& upstream) {
+  return x.asked_again == nullptr && upstream.config.lease.mode != "static" && !x.body.spool &&
+         x.body.size() <= kKeptBodyBytesMax;
+}
+
 // The request is on its way for good: its memory is not needed while the answer is awaited.
 void give_up_request(Exchange& x) {
   x.body.release();
@@ -130,7 +138,8 @@ struct Ask::Call {
   std::shared_ptr<Flight> flight;
   provider::CredentialUse credential;
   Breaker::Permit permit;
-  bool own_payer = false;  // the client's organisation pays, not the project
+  bool request_kept = false;  // it may be sent again, also after it was sent whole
+  bool own_payer = false;     // the client's organisation pays, not the project
   bool reported = false;
 
   void report(Outcome outcome) {
@@ -204,6 +213,7 @@ Task<std::optional<Refusal>> Ask::admit(Exchange& x) {
   if (x.cancelled != Cancel::kNone) co_return client_gone();
 
   std::expected<Arrived, Failure> arrived = co_await ask(x, call);
+  if (arrived) give_up_request(x);
   if (x.cancelled != Cancel::kNone) co_return client_gone();
   if (!arrived) {
     const Failure& failure = arrived.error();
@@ -221,8 +231,39 @@ Task<std::optional<Refusal>> Ask::admit(Exchange& x) {
   co_return refusal;
 }
 
-// Asks again only where the provider cannot have seen the request; a retried POST is billed twice.
+// The credential was replaced between its use and the provider's 401, which is then no news: true,
+// and the request may be asked again with the one of now. Never more than once, nothing of the
+// answer having been sent; a 401 to the newer one goes its usual way. A 401 costs nothing, so this
+// is no second bill.
+bool Ask::take_newer_credential(Exchange& x, Call& call) {
+  if (x.cancelled != Cancel::kNone || !call.request_kept) return false;
+  provider::CredentialUse newer(call.upstream->credential->current());
+  if (!newer || !newer->secret || newer.get() == call.credential.get()) return false;
+  const std::shared_ptr<const Secret>& shown = call.credential->secret;
+  if (shown && *shown == *newer->secret) return false;
+  log::info("upstream.asked_again", {{"upstream", x.upstream_name},
+                                     {"request_id", x.request_id},
+                                     {"refused", call.credential->provider_key_id},
+                                     {"now", newer->provider_key_id}});
+  call.upstream->counters->asked_again.fetch_add(1, std::memory_order_relaxed);
+  x.asked_again = "credential_replaced";
+  if (!newer->provider_key_id.empty()) x.provider_key_id = newer->provider_key_id;
+  call.credential = std::move(newer);
+  return true;
+}
+
 Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::ask(Exchange& x, Call& call) {
+  {
+    std::expected<Arrived, Failure> arrived = co_await ask_patiently(x, call);
+    const bool refused = arrived && arrived->meta.status == 401;
+    if (!refused || !take_newer_credential(x, call)) co_return arrived;
+  }  // the refused one's connection is closed before another is taken
+  std::expected<Arrived, Failure> again = co_await ask_patiently(x, call);
+  co_return again;
+}
+
+// Asks again only where the provider cannot have seen the request; a retried POST is billed twice.
+Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::ask_patiently(Exchange& x, Call& call) {
   Counters& counters = *call.upstream->counters;
   for (int retry = 0;; ++retry) {
     std::expected<Arrived, Failure> arrived = co_await attempt(x, call, retry > 0);
@@ -258,6 +299,7 @@ Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::attempt(Exchange& x, Call& 
 
   net::ClientConnection& connection = lease->connection();
   const bool safe = is_safe(x.method);
+  call.request_kept = keeps_request(x, *call.upstream);
   std::unique_ptr<net::BodySource> body = x.body.open();
   const bool asked_before = std::exchange(x.asked, true);
   Result<void> sent = co_await connection.send(std::move(*head), body.get(), false);
@@ -273,7 +315,7 @@ Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::attempt(Exchange& x, Call& 
     }
     co_return std::unexpected(std::move(failure));
   }
-  if (!safe) give_up_request(x);
+  if (!safe && !call.request_kept) give_up_request(x);
   Result<net::ResponseMeta> meta = co_await connection.read_head(x.method);
   if (!meta) {
     Fault fault = Fault::kDisconnected;
@@ -283,7 +325,6 @@ Task<std::expected<Ask::Arrived, Ask::Failure>> Ask::attempt(Exchange& x, Call& 
         fault == Fault::kDisconnected && reused && safe && !connection.received_any();
     co_return std::unexpected(Failure{fault, meta.error().what, died_idle});
   }
-  give_up_request(x);
   co_return Arrived{std::move(*lease), std::move(*meta)};
 }
 

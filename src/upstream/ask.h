@@ -50,6 +50,8 @@ class Ask final : public Stage {
   };
   Pooled& pooled_for(const Upstream& upstream);
   Task<std::expected<Arrived, Failure>> ask(Exchange& x, Call& call);
+  bool take_newer_credential(Exchange& x, Call& call);
+  Task<std::expected<Arrived, Failure>> ask_patiently(Exchange& x, Call& call);
   Task<std::expected<Arrived, Failure>> attempt(Exchange& x, Call& call, bool fresh);
   Task<std::optional<Refusal>> receive(Exchange& x, Call& call, Arrived arrived);
   Task<std::optional<Refusal>> look_at_error(Exchange& x, Call& call);

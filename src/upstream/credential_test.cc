@@ -94,6 +94,14 @@ Task<void> story(Bench& bench, std::vector<Step> steps) {
   }
 }
 
+Task<void> admit_once(Bench& bench, Exchange& x, std::optional<Refusal>& refusal) {
+  refusal = co_await bench.ask.admit(x);
+  while (x.answer.body) {
+    const Result<std::string_view> piece = co_await x.answer.body->pull();
+    if (!piece || piece->empty()) x.answer.body.reset();
+  }
+}
+
 TEST(Credential, IsTakenFromItsSourceForEveryRequest) {
   std::vector<std::string> shown;
   RawPeer peer({[&shown](Link& link) {
@@ -118,6 +126,125 @@ TEST(Credential, IsTakenFromItsSourceForEveryRequest) {
                                              "authorization: Bearer sk-key_2",
                                              "authorization: Bearer sk-key_2"}));
   EXPECT_EQ(bench.sources.source->refusals, std::vector<std::string>{"key_2"});
+}
+
+// The provider's answers, one a request; `replace` before one is sent: by the time the gate reads
+// it there is a newer credential.
+struct Turn {
+  const char* status;
+  const char* replace = nullptr;
+};
+struct AgainCase {
+  const char* why;
+  std::vector<Turn> turns;
+  std::vector<std::string> shown;
+  const char* refused;                     // code of the refusal, or ""
+  const char* id;                          // in the record
+  std::vector<std::string> refusals = {};  // that the source was told
+  std::size_t body_bytes = 2;
+  const char* method = "POST";
+};
+
+const AgainCase kAgain[] = {
+    {"replaced meanwhile: asked once more with the newer",
+     {{"401 Unauthorized", "key_2"}, {"200 OK"}},
+     {"sk-key_1", "sk-key_2"},
+     "",
+     "key_2"},
+    {"a GET as well",
+     {{"401 Unauthorized", "key_2"}, {"200 OK"}},
+     {"sk-key_1", "sk-key_2"},
+     "",
+     "key_2",
+     {},
+     0,
+     "GET"},
+    {"not replaced: the 401 is news, and its source hears it",
+     {{"401 Unauthorized"}},
+     {"sk-key_1"},
+     "upstream_auth_failed",
+     "key_1",
+     {"key_1"}},
+    {"the newer one is refused: no third time",
+     {{"401 Unauthorized", "key_2"}, {"401 Unauthorized", "key_3"}},
+     {"sk-key_1", "sk-key_2"},
+     "upstream_auth_failed",
+     "key_2",
+     {"key_2"}},
+    {"the same secret under another name is no newer one",
+     {{"401 Unauthorized", "key_1"}},
+     {"sk-key_1"},
+     "upstream_auth_failed",
+     "key_1",
+     {"key_1"}},
+    {"403 is about rights, not about the credential",
+     {{"403 Forbidden", "key_2"}},
+     {"sk-key_1"},
+     "upstream_auth_failed",
+     "key_1"},
+    {"500 may have had an effect",
+     {{"500 Internal Server Error", "key_2"}},
+     {"sk-key_1"},
+     "",
+     "key_1"},
+    {"the largest body that is kept",
+     {{"401 Unauthorized", "key_2"}, {"200 OK"}},
+     {"sk-key_1", "sk-key_2"},
+     "",
+     "key_2",
+     {},
+     256 * 1024},
+    {"a larger one is gone",
+     {{"401 Unauthorized", "key_2"}},
+     {"sk-key_1"},
+     "upstream_auth_failed",
+     "key_1",
+     {"key_1"},
+     256 * 1024 + 1},
+};
+
+// With and without a second ask: what the provider got whole, and what the record says.
+TEST(Credential, ThatWasReplacedMeanwhileIsNoReasonToFail) {
+  for (const AgainCase& c : kAgain) {
+    SCOPED_TRACE(c.why);
+    std::vector<std::string> shown, bodies;
+    Bench* gate = nullptr;
+    const auto answer = [&](Link& link, std::size_t from) {
+      for (std::size_t i = from; i < c.turns.size(); ++i) {
+        const std::string got = link.read_request();
+        const std::size_t at = got.find("Bearer ") + 7;
+        shown.push_back(got.substr(at, got.find('\r', at) - at));
+        bodies.push_back(got.substr(got.find("\r\n\r\n") + 4));
+        if (c.turns[i].replace) gate->sources.source->give(c.turns[i].replace);
+        link.send("HTTP/1.1 " + std::string(c.turns[i].status) +
+                  "\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}");
+        return;
+      }
+    };
+    RawPeer peer({[&](Link& link) { answer(link, 0); }, [&](Link& link) { answer(link, 1); }});
+    Bench bench(peer.port());
+    gate = &bench;
+    bench.sources.source->give("key_1");
+    const auto x = request();
+    x->loop = &bench.loop;
+    x->method = c.method;
+    if (c.body_bytes > 0) {
+      x->body.kind = BodyKind::kJson;
+      x->body.content_type = "application/json";
+      x->body.bytes = "{" + std::string(c.body_bytes - 2, ' ') + "}";
+    }
+    std::optional<Refusal> refusal;
+    net::run_on(bench.loop, admit_once(bench, *x, refusal));
+    EXPECT_STREQ(refusal ? refusal->code : "", c.refused);
+    EXPECT_EQ(x->provider_key_id.value_or(""), c.id);
+    EXPECT_EQ(shown, c.shown);
+    EXPECT_EQ(bench.sources.source->refusals, c.refusals);
+    const bool again = c.shown.size() > 1;
+    EXPECT_STREQ(x->asked_again ? x->asked_again : "", again ? "credential_replaced" : "");
+    EXPECT_EQ(bench.upstreams.snapshot()->all().front()->counters->asked_again, again ? 1u : 0u);
+    for (const std::string& body : bodies) EXPECT_EQ(body.size(), c.body_bytes) << "sent whole";
+    EXPECT_TRUE(x->body.bytes.empty()) << "given up in the end";
+  }
 }
 
 TEST(Credential, OfALeaseIsNotMadeByAReload) {

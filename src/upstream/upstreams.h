@@ -42,6 +42,7 @@ struct Counters {
   std::atomic<std::uint64_t> connects{0};  // calls that needed a new connection
   std::atomic<std::uint64_t> reused{0};    // calls on a kept one
   std::atomic<std::uint64_t> retries{0};
+  std::atomic<std::uint64_t> asked_again{0};  // their credential had just been replaced
   std::array<std::atomic<std::uint64_t>, kFaults> faults{};
   void add(Fault fault) {
     faults[static_cast<std::size_t>(fault)].fetch_add(1, std::memory_order_relaxed);
