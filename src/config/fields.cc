@@ -216,6 +216,17 @@ std::vector<Field> rule_fields() {
        "Written as maximum into requests that name none while a hard budget applies; 0 writes "
        "nothing and holds back the model's own maximum.",
        0, 10'000'000},
+      {"meter.count",
+       kWord,
+       AT(config->meter.count),
+       "Who counts the input of a call of /v1/responses before it is made, where a hard budget of "
+       "money or tokens or a rate of tokens applies: we, or the provider (one more round trip).",
+       0,
+       0,
+       kLive,
+       {"local", "provider"}},
+      {"meter.count_timeout", kDuration, AT(config->meter.count_timeout_ms),
+       "How long the provider's count is waited for; then ours stands.", 100, 30'000},
       {"meter.unmeterable",
        kWord,
        AT(config->meter.unmeterable),

@@ -81,11 +81,19 @@ const char* denial_of(LimitKind limit) {
 }
 
 Refusal output_over_limit(std::int64_t limit, const char* param) {
-  return {.status = 400,
+  return {.status = 403,
           .code = "output_limit_exceeded",
           .message = "This API key may ask for at most " + std::to_string(limit) +
                      " output tokens in one call, all choices together.",
           .param = param};
+}
+
+Refusal output_not_visible() {
+  return {.status = 403,
+          .code = "output_limit_not_visible",
+          .message =
+              "The length of answers is limited here, and this endpoint does not name it where it "
+              "could be checked."};
 }
 
 Refusal not_a_number(const char* member) {

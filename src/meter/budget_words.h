@@ -14,6 +14,7 @@ namespace sallyport::meter {
 Refusal refusal_for(const Refused& refused);
 const char* denial_of(LimitKind limit);  // for the record: "budget", "rate_requests" ...
 Refusal output_over_limit(std::int64_t limit, const char* param);
+Refusal output_not_visible();
 Refusal not_a_number(const char* member);
 Refusal not_meterable();
 Refusal budgets_need_record();

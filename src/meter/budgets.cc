@@ -16,7 +16,8 @@ constexpr std::int64_t kOutputUnknown = 131'072;  // of a model whose maximum no
 // What the provider may have said between the last event that we saw and the moment it noticed
 // that we hung up.
 constexpr std::int64_t kUnseenTokens = 64;
-constexpr std::int64_t kUnseenShare = 8;  // and an eighth of what was seen
+constexpr std::int64_t kUnseenShare = 8;            // and an eighth of what was seen
+constexpr std::size_t kQuestionBytesMax = 1 << 20;  // larger bodies are counted here only
 
 std::int64_t sum(std::int64_t a, std::int64_t b) {
   std::int64_t total = 0;
@@ -32,6 +33,21 @@ std::string_view model_of(const Exchange& x) {
   return x.model ? std::string_view(*x.model) : std::string_view();
 }
 
+// What a body says, and what the provider is asked about it. Owns its names: it may be looked at
+// when the exchange is gone.
+struct Look {
+  std::string method, path, model;
+  CallBounds bounds;
+  std::string question;
+
+  void at(const RequestBody& body, const TokenCounts& counts, std::size_t question_bytes_max) {
+    const CallView call{method, path, model, body};
+    bounds = bounds_of(call, counts);
+    const bool asked = question_bytes_max > 0 && bounds.kind == CallKind::kBounded;
+    if (asked) question = count_question(call, question_bytes_max);
+  }
+};
+
 }  // namespace
 
 // What the layers of a chain say, in one walk.
@@ -40,6 +56,7 @@ struct Budgets::Rules {
   bool budgets = false;     // soft or hard
   bool hard = false;        // a hard one of any unit
   bool hard_spend = false;  // a hard one of money or tokens
+  bool token_rate = false;  // tokens a minute
   std::optional<std::int64_t> output_max;
 };
 
@@ -64,6 +81,7 @@ Budgets::Rules Budgets::rules_of(const Layer* chain) {
     }
     if (said.limits.empty()) continue;
     rules.limits = true;
+    rules.token_rate |= said.limits.tokens_per_minute.has_value();
     for (const Budget& budget : said.limits.budgets) {
       rules.budgets = true;
       rules.hard |= budget.hard;
@@ -73,20 +91,51 @@ Budgets::Rules Budgets::rules_of(const Layer* chain) {
   return rules;
 }
 
-Task<std::optional<Refusal>> Budgets::admit(Exchange& x) { co_return decide(x); }
-
-std::optional<Refusal> Budgets::decide(Exchange& x) {
+Task<std::optional<Refusal>> Budgets::admit(Exchange& x) {
   const Layer* const chain = x.principal ? x.principal->layer.get() : nullptr;
   const Rules rules = rules_of(chain);
-  if (!rules.limits && !rules.output_max) return std::nullopt;
+  if (!rules.limits && !rules.output_max) co_return std::nullopt;
   if (rules.hard && !parts_.recorded) {
     log::error("meter.budgets_need_record", {{"api_key_id", x.principal->api_key_id}});
-    return budgets_need_record();
+    co_return budgets_need_record();
   }
-
+  auto look = std::make_shared<Look>();
+  look->method = x.method;
+  look->path = x.path;
+  look->model = model_of(x);
+  const std::size_t question_max = question_bytes_max(rules);
+  if (parts_.scan != nullptr && large_body(x)) {
+    // The table of counts is the program's own, so it outlives whatever the gate does.
+    std::function<void(const RequestBody&)> work =
+        [look, question_max, counts = &parts_.counts](const RequestBody& body) {
+          look->at(body, *counts, question_max);
+        };
+    co_await work_off_loop(x, *parts_.scan, std::move(work));
+  } else {
+    look->at(x.body, parts_.counts, question_max);
+  }
+  x.booked.input_count = "local";
+  if (!look->question.empty()) {
+    const std::optional<std::int64_t> told = co_await parts_.provider_count->count_input(
+        x, std::move(look->question), config_.count_timeout_ms);
+    if (told) take_provider_count(look->bounds, *told);
+    if (told) x.booked.input_count = "provider";
+  }
   auto state = std::make_unique<State>();
+  state->bounds = std::move(look->bounds);
+  co_return decide(x, rules, std::move(state));
+}
+
+// Asking the provider takes a round trip: only where the count decides whether the call may pass.
+std::size_t Budgets::question_bytes_max(const Rules& rules) const {
+  const bool decides = rules.hard_spend || rules.token_rate;
+  const bool asks = decides && config_.count == "provider" && parts_.provider_count != nullptr;
+  return asks ? kQuestionBytesMax : 0;
+}
+
+std::optional<Refusal> Budgets::decide(Exchange& x, const Rules& rules,
+                                       std::unique_ptr<State> state) {
   const Price* const price = prices_->find(model_of(x));
-  state->bounds = bounds_of(x, parts_.counts);
   CallBounds& bounds = state->bounds;
   if (bounds.wrong != nullptr && (rules.hard_spend || rules.output_max)) {
     x.denied_because = "not_a_number";
@@ -126,11 +175,27 @@ std::optional<Refusal> Budgets::decide(Exchange& x) {
   return reserve(x, rules, std::move(state));
 }
 
+// A layer limits the output, and the endpoint has no field for it.
+std::optional<Refusal> Budgets::output_unseen(Exchange& x, const CallBounds& bounds,
+                                              std::int64_t limit) const {
+  if (bounds.output_seen == OutputSeen::kHidden) {
+    x.denied_because = "output_max";
+    return output_not_visible();
+  }
+  if (bounds.output_seen != OutputSeen::kModel) return std::nullopt;
+  if (parts_.counts.output_max(model_of(x)).value_or(kOutputUnknown) <= limit) return std::nullopt;
+  x.denied_because = "output_max";
+  return output_over_limit(limit, "model");
+}
+
 // The most that may be said in all choices together. Writes a maximum into the body where one is
 // needed and none stands.
 std::optional<Refusal> Budgets::bound_output(Exchange& x, const Rules& rules, CallBounds& bounds,
                                              std::int64_t& output) {
   output = sum(bounds.fixed_output, bounds.more_output);
+  if (rules.output_max) {
+    if (auto refusal = output_unseen(x, bounds, *rules.output_max)) return refusal;
+  }
   if (bounds.kind == CallKind::kFree || bounds.field.name.empty()) return std::nullopt;
   const char* const field = bounds.field.name.data();  // a literal, so it ends in a zero
   if (bounds.named_output) {

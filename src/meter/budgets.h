@@ -3,7 +3,8 @@
 // chain, and settles when it is over with what the provider says it used. Stands before Metering,
 // so that on the way back usage and cost are known here. Trusts: keys (x.principal), read_body
 // (x.body is checked JSON, x.model). Writes x.budgets, x.booked, x.written_before_call,
-// x.limit_fields, and a splice with the maximum of the output.
+// x.limit_fields, and a splice with the maximum of the output. The one place that keeps a layer's
+// output_tokens_max, budget or not.
 #pragma once
 
 #include <memory>
@@ -14,6 +15,8 @@
 #include "base/published.h"
 #include "event/ports/provider_usage.h"
 #include "event/ports/recorder.h"
+#include "exchange/input_count.h"
+#include "exchange/off_loop.h"
 #include "exchange/stage.h"
 #include "meter/call_bounds.h"
 #include "meter/config.h"
@@ -33,6 +36,8 @@ struct BudgetParts {
   const Clock& clock;
   bool recorded = true;  // false: audit is off, and no hard budget can be kept
   const ProviderUsage* provider_usage = nullptr;
+  net::Offload* scan = nullptr;          // counts large bodies; null: the loop does
+  InputCount* provider_count = nullptr;  // null: only our own count; outlives every call
 };
 
 class Budgets final : public Stage {
@@ -48,9 +53,12 @@ class Budgets final : public Stage {
   struct Rules;
   struct State;
   static Rules rules_of(const Layer* chain);
-  std::optional<Refusal> decide(Exchange& x);
+  std::optional<Refusal> decide(Exchange& x, const Rules& rules, std::unique_ptr<State> state);
+  std::size_t question_bytes_max(const Rules& rules) const;
   std::optional<Refusal> bound_output(Exchange& x, const Rules& rules, CallBounds& bounds,
                                       std::int64_t& output);
+  std::optional<Refusal> output_unseen(Exchange& x, const CallBounds& bounds,
+                                       std::int64_t limit) const;
   std::optional<Refusal> reserve(Exchange& x, const Rules& rules, std::unique_ptr<State> state);
   void settle(Exchange& x, State& state);
   bool settle_by_usage(Exchange& x, State& state, Amounts& used) const;

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
+
 #include "base/json_reader.h"
 #include "meter/budget_words.h"
 
@@ -361,28 +364,101 @@ TEST_F(BudgetsTest, ANumberThatTwoParsersReadDifferentlyIsRefused) {
   EXPECT_EQ(code(), "invalid_value");
 }
 
+struct OutputCase {
+  const char* why;
+  const char* target;
+  const char* body;  // null: none
+  const char* code;  // "": passes
+  const char* sent = nullptr;
+};
+constexpr const char* kOver = "output_limit_exceeded";
+constexpr const char* kHidden = "output_limit_not_visible";
+const OutputCase kOutputCases[] = {
+    {"within", "POST /v1/chat/completions", R"({"max_tokens":100})", "", R"({"max_tokens":100})"},
+    {"above", "POST /v1/chat/completions", R"({"max_tokens":101})", kOver},
+    {"the larger of two names counts", "POST /v1/chat/completions",
+     R"({"max_tokens":500,"max_completion_tokens":5})", kOver},
+    {"each choice counts", "POST /v1/chat/completions", R"({"max_completion_tokens":50,"n":2})", "",
+     R"({"max_completion_tokens":50,"n":2})"},
+    {"and adds up", "POST /v1/chat/completions", R"({"max_tokens":60,"n":2})", kOver},
+    {"several prompts", "POST /v1/completions", R"({"max_tokens":50,"prompt":["a","b","c"]})",
+     kOver},
+    {"one prompt in tokens", "POST /v1/completions", R"({"max_tokens":50,"prompt":[1,2,3]})", "",
+     R"({"max_tokens":50,"prompt":[1,2,3]})"},
+    {"not a number", "POST /v1/responses", R"({"max_output_tokens":"5"})", "invalid_value"},
+    {"negative", "POST /v1/responses", R"({"max_output_tokens":-5})", "invalid_value"},
+    {"no overflow", "POST /v1/chat/completions", R"({"max_tokens":4611686018427387904,"n":4})",
+     "invalid_value"},
+    {"none named: written in", "POST /v1/chat/completions", R"({"n":1})", "",
+     R"({"max_completion_tokens":100,"n":1})"},
+    {"in place of a null", "POST /v1/responses", R"({"max_output_tokens":null})", "",
+     R"({"max_output_tokens":100})"},
+    {"another endpoint's name is none", "POST /v1/responses", R"({"max_tokens":5})", "",
+     R"({"max_output_tokens":100,"max_tokens":5})"},
+    {"shared by the choices", "POST /v1/chat/completions", R"({"n":3})", "",
+     R"({"max_completion_tokens":33,"n":3})"},
+    {"nothing left for each", "POST /v1/chat/completions", R"({"n":101})", kOver},
+    {"what it is by default is within", "POST /v1/completions", R"({"prompt":"a"})", "",
+     R"({"prompt":"a"})"},
+    {"a run of an assistant", "POST /v1/threads/t/runs", R"({"assistant_id":"a"})", "",
+     R"({"max_completion_tokens":100,"assistant_id":"a"})"},
+    {"a run above", "POST /v1/threads/runs", R"({"max_completion_tokens":101})", kOver},
+    {"no field, the model may say more", "POST /v1/responses/compact", R"({"input":"a"})", kOver},
+    {"a run that goes on has none either", "POST /v1/threads/t/runs/r/submit_tool_outputs",
+     R"({"tool_outputs":[]})", kOver},
+    {"a batch hides it", "POST /v1/batches", "{}", kHidden},
+    {"a session that goes round the gate", "POST /v1/realtime/sessions", R"({"model":"gpt-4o"})",
+     kHidden},
+    {"what nobody knows", "POST /v1/new", R"({"max_tokens":5})", kHidden},
+    {"nothing to read it in", "POST /v1/responses", nullptr, kHidden},
+    {"counting is no answer", "POST /v1/responses/input_tokens", "{}", "", "{}"},
+    {"vectors are no text", "POST /v1/embeddings", R"({"input":"a"})", "", R"({"input":"a"})"},
+    {"pictures are no text", "POST /v1/images/generations", R"({"prompt":"a"})", "",
+     R"({"prompt":"a"})"},
+    {"to read is free", "GET /v1/models", nullptr, ""},
+};
+
 TEST_F(BudgetsTest, TheOutputOfOneCallHasALimit) {
   limits({}, 100);
-  struct Case {
-    const char* why;
-    const char* body;
-    const char* code;
-    const char* sent;
-  };
-  const Case kCases[] = {
-      {"within", R"({"max_tokens":100})", "", R"({"max_tokens":100})"},
-      {"above", R"({"max_tokens":101})", "output_limit_exceeded", nullptr},
-      {"above in all choices", R"({"max_tokens":60,"n":2})", "output_limit_exceeded", nullptr},
-      {"written in", R"({"n":1})", "", R"({"max_completion_tokens":100,"n":1})"},
-      {"shared by the choices", R"({"n":3})", "", R"({"max_completion_tokens":33,"n":3})"},
-      {"nothing left for each", R"({"n":101})", "output_limit_exceeded", nullptr},
-  };
-  for (const Case& c : kCases) {
+  for (const OutputCase& c : kOutputCases) {
     call();
-    x_->body.bytes = c.body;
-    EXPECT_EQ(code(), c.code) << c.why;
+    const std::string_view target = c.target;
+    x_->method = target.substr(0, target.find(' '));
+    x_->path = target.substr(target.find(' ') + 1);
+    x_->body.kind = c.body == nullptr ? BodyKind::kNone : BodyKind::kJson;
+    x_->body.bytes = c.body == nullptr ? "" : c.body;
+    const auto refusal = admit();
+    EXPECT_STREQ(refusal ? refusal->code : "", c.code) << c.why;
     if (c.sent != nullptr) EXPECT_EQ(x_->body.sent_text(), c.sent) << c.why;
+    if (c.code != kOver) continue;
+    ASSERT_TRUE(refusal) << c.why;
+    EXPECT_EQ(refusal->status, 403) << c.why;
+    EXPECT_TRUE(refusal->message.contains("at most 100 output tokens")) << refusal->message;
+    EXPECT_STREQ(x_->denied_because, "output_max") << c.why;
   }
+}
+
+TEST_F(BudgetsTest, WhereNoFieldIsTheModelsOwnMaximumCounts) {
+  limits({}, 4'096);
+  x_->path = "/v1/responses/compact";
+  x_->model = "gpt-4-small";
+  x_->body.bytes = R"({"input":"a"})";
+  EXPECT_EQ(code(), "") << "the model says 4,096 at most";
+  limits({}, 4'095);
+  EXPECT_EQ(code(), kOver);
+}
+
+TEST_F(BudgetsTest, TheSmallestOutputLimitOfAllLayersCounts) {
+  limits({}, 10);
+  auto key = std::make_shared<Layer>();
+  key->account = "key:user_42";
+  key->parent = principal_->layer;
+  key->restrictions.output_tokens_max = 1'000;
+  auto principal = std::make_shared<Principal>(*principal_);
+  principal->layer = key;
+  principal_ = principal;
+  x_->body.bytes = R"({"max_tokens":11})";
+  EXPECT_EQ(code(), kOver);
 }
 
 TEST_F(BudgetsTest, HardBudgetsNeedARecord) {
@@ -399,6 +475,214 @@ TEST_F(BudgetsTest, HardBudgetsNeedARecord) {
   const auto refusal = task.await_resume();
   ASSERT_TRUE(refusal);
   EXPECT_STREQ(refusal->code, "budgets_need_record");
+}
+
+Task<void> admit_on_loop(Budgets& stage, Exchange& x, std::string& code) {
+  std::optional<Refusal> refusal = co_await stage.admit(x);
+  code = refusal ? refusal->code : "passed";
+  x.loop->stop();
+}
+
+std::string large_body_text() {
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += "word " + std::to_string(i % 977) + " ";
+  return R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + text + R"("}]})";
+}
+
+// Waits, while it counts, for something that only the loop does.
+class WaitsForTheLoop final : public TokenCounts {
+ public:
+  TokenCount input(std::string_view path, std::string_view body,
+                   std::string_view model) const override {
+    went_on = ticked.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+    return exact_counts().input(path, body, model);
+  }
+  std::int64_t text(std::string_view text, std::string_view model) const override {
+    return exact_counts().text(text, model);
+  }
+  std::int64_t context_max(std::string_view model) const override {
+    return exact_counts().context_max(model);
+  }
+  std::optional<std::int64_t> output_max(std::string_view model) const override {
+    return exact_counts().output_max(model);
+  }
+  mutable std::promise<void> ticked;
+  mutable std::atomic<bool> went_on{false};
+};
+
+TEST_F(BudgetsTest, WhileALargeBodyIsCountedTheLoopGoesOn) {
+  budget(kTokens, 10'000'000);
+  const std::string text = large_body_text();
+  ASSERT_GT(text.size(), kOffLoopBytes);
+  std::optional<std::int64_t> reserved[2];
+  std::string sent[2];
+  for (const bool away : {false, true}) {
+    call();
+    x_->principal = principal_;
+    x_->body.bytes = text;
+    net::Loop loop;
+    net::Offload scan(1);
+    WaitsForTheLoop waiting;
+    Budgets stage(config_, {.ledger = ledger_,
+                            .prices = prices_,
+                            .counts = away ? waiting : exact_counts(),
+                            .recorder = told_,
+                            .clock = clock_,
+                            .scan = away ? &scan : nullptr});
+    x_->loop = &loop;
+    std::string code;
+    loop.spawn(admit_on_loop(stage, *x_, code));
+    if (away) loop.post([&] { waiting.ticked.set_value(); });
+    loop.run();
+    scan.stop();
+    EXPECT_EQ(code, "passed");
+    if (away) EXPECT_TRUE(waiting.went_on) << "the loop stood still";
+    reserved[away] = x_->booked.reserved_tokens;
+    sent[away] = x_->body.sent_text();
+    stage.finish(*x_);
+  }
+  EXPECT_GT(reserved[0], 8'192 + 20'000);
+  EXPECT_EQ(reserved[0], reserved[1]);
+  EXPECT_EQ(sent[0], sent[1]);
+}
+
+TEST_F(BudgetsTest, ACallThatDiesWhileItsBodyIsCountedLeavesNothingBehind) {
+  budget(kTokens, 10'000'000);
+  net::Offload scan(1);
+  WaitsForTheLoop waiting;
+  {
+    net::Loop loop;
+    Budgets stage(config_, {.ledger = ledger_,
+                            .prices = prices_,
+                            .counts = waiting,
+                            .recorder = told_,
+                            .clock = clock_,
+                            .scan = &scan});
+    x_->principal = principal_;
+    x_->body.bytes = large_body_text();
+    x_->loop = &loop;
+    std::string code;
+    loop.spawn(admit_on_loop(stage, *x_, code));
+    loop.drop_tasks();
+    x_.reset();
+    waiting.ticked.set_value();
+    scan.stop();  // it was counted all the same, on bytes of its own
+    EXPECT_EQ(code, "");
+  }
+  EXPECT_TRUE(waiting.went_on);
+  EXPECT_TRUE(ledger_.show("key:user_42", 1).empty()) << "nothing was held back";
+}
+
+// The provider, as far as it counts.
+class Provider final : public InputCount {
+ public:
+  Task<std::optional<std::int64_t>> count_input(Exchange&, std::string question,
+                                                std::int64_t timeout_ms) override {
+    questions.push_back(std::move(question));
+    last_timeout_ms = timeout_ms;
+    co_return answer;
+  }
+  std::optional<std::int64_t> answer;
+  std::vector<std::string> questions;
+  std::int64_t last_timeout_ms = 0;
+};
+
+struct CountCase {
+  const char* why;
+  const char* path;
+  const char* body;
+  std::optional<std::int64_t> answer;
+  const char* question;  // "": none is asked
+  const char* said;
+  std::int64_t estimated;
+};
+const CountCase kCountCases[] = {
+    {"the provider counts", "/v1/responses", R"({"model":"gpt-4o","input":"a"})", 500,
+     R"({"model":"gpt-4o","input":"a"})", "provider", 500},
+    {"what is stored there too", "/v1/responses",
+     R"({"input":"a","previous_response_id":"resp_1","max_output_tokens":5})", 500,
+     R"({"input":"a","previous_response_id":"resp_1"})", "provider", 500},
+    {"only what counting takes", "/v1/responses",
+     R"({"stream":true,"m\u006fdel":"gpt-4o","store":false,"input":"a","metadata":{"a":"b"}})", 500,
+     R"({"model":"gpt-4o","input":"a"})", "provider", 500},
+    {"it does not answer",
+     "/v1/responses",
+     R"({"input":"a"})",
+     {},
+     R"({"input":"a"})",
+     "local",
+     100},
+    {"a stored prompt it cannot count", "/v1/responses", R"({"prompt":{"id":"p"}})", 500, "",
+     "local", 100},
+    {"chat it cannot count", "/v1/chat/completions", R"({"messages":[]})", 500, "", "local", 100},
+};
+
+TEST_F(BudgetsTest, TheProviderCountsWhereItIsAsked) {
+  config_.count = "provider";
+  config_.count_timeout_ms = 700;
+  for (const CountCase& c : kCountCases) {
+    Provider provider;
+    provider.answer = c.answer;
+    Budgets stage(config_, {.ledger = ledger_,
+                            .prices = prices_,
+                            .counts = letters_,
+                            .recorder = told_,
+                            .clock = clock_,
+                            .provider_count = &provider});
+    budget(kTokens, 10'000'000);
+    call();
+    x_->principal = principal_;
+    x_->path = c.path;
+    x_->body.bytes = c.body;
+    Task<std::optional<Refusal>> task = stage.admit(*x_);
+    task.await_suspend(std::noop_coroutine()).resume();
+    EXPECT_FALSE(task.await_resume()) << c.why;
+    EXPECT_EQ(provider.questions.empty() ? "" : provider.questions[0], c.question) << c.why;
+    EXPECT_STREQ(x_->booked.input_count, c.said) << c.why;
+    EXPECT_EQ(x_->booked.estimated_input_tokens, c.estimated) << c.why;
+    if (c.answer && *c.question != 0) {
+      EXPECT_LE(*x_->booked.reserved_tokens, 500 + 500 / 16 + 32 + 8'192) << c.why;
+      EXPECT_EQ(provider.last_timeout_ms, 700) << c.why;
+    }
+    EXPECT_EQ(make_event(*x_, Kind::kIntent, clock_.now()).input_count, c.said) << c.why;
+    stage.finish(*x_);
+  }
+}
+
+TEST_F(BudgetsTest, TheProviderIsAskedOnlyWhereTheCountDecides) {
+  config_.count = "provider";
+  Provider provider;
+  provider.answer = 5;
+  Budgets stage(config_, {.ledger = ledger_,
+                          .prices = prices_,
+                          .counts = letters_,
+                          .recorder = told_,
+                          .clock = clock_,
+                          .provider_count = &provider});
+  const auto asked = [&] {
+    call();
+    x_->principal = principal_;
+    x_->path = "/v1/responses";
+    Task<std::optional<Refusal>> task = stage.admit(*x_);
+    task.await_suspend(std::noop_coroutine()).resume();
+    task.await_resume();
+    stage.finish(*x_);
+    return !std::exchange(provider.questions, {}).empty();
+  };
+  limits({}, 100);
+  EXPECT_FALSE(asked()) << "a limit of the output";
+  budget(kTokens, 1'000, false);
+  EXPECT_FALSE(asked()) << "a soft budget";
+  budget(kRequests, 1'000);
+  EXPECT_FALSE(asked()) << "a budget of requests";
+  budget(kUsd, kNanoUsdPerUsd);
+  EXPECT_TRUE(asked()) << "a hard budget of money";
+  Limits rate;
+  rate.tokens_per_minute = 1'000'000;
+  limits(rate);
+  EXPECT_TRUE(asked()) << "a rate of tokens";
+  config_.count = "local";
+  EXPECT_FALSE(asked()) << "nobody wants it";
 }
 
 TEST_F(BudgetsTest, RatesAreToldAndTakeTheProvidersPlace) {

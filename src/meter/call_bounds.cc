@@ -18,6 +18,14 @@ constexpr std::int64_t kChoicesMax = 1'024;        // the provider allows 128
 constexpr std::int64_t kOutputMax = 1ll << 40;
 constexpr std::int64_t kCompletionsDefault = 16;  // what /v1/completions does without a maximum
 
+constexpr std::string_view kCountPath = "/v1/responses/input_tokens";
+
+// What the provider's count takes of a call of /v1/responses; what else stands there is not read to
+// the model.
+constexpr std::string_view kCounted[] = {
+    "conversation", "input", "instructions", "model", "parallel_tool_calls", "previous_response_id",
+    "reasoning",    "text",  "tool_choice",  "tools", "truncation"};
+
 constexpr std::string_view kFreeFamilies[] = {
     "moderations", "files",        "uploads", "models",     "models-admin", "conversations",
     "chat-stored", "audio-voices", "skills",  "assistants", "provenance"};
@@ -26,13 +34,10 @@ bool any_of(auto& list, std::string_view one) {
   return std::find(std::begin(list), std::end(list), one) != std::end(list);
 }
 
-CallKind kind_of(const Exchange& x) {
-  const provider::Endpoint& endpoint = provider::find_endpoint(x.method, x.path);
+CallKind kind_of(const CallView& x, const provider::Endpoint& endpoint) {
   const bool reads = x.method == "GET" || x.method == "HEAD" || x.method == "DELETE";
   if (reads) return x.path == "/v1/realtime" ? CallKind::kUnbounded : CallKind::kFree;
-  if (x.path == "/v1/responses/input_tokens" || x.path.ends_with("/cancel")) {
-    return CallKind::kFree;
-  }
+  if (x.path == kCountPath || x.path.ends_with("/cancel")) return CallKind::kFree;
   if (any_of(kFreeFamilies, endpoint.family)) {
     return endpoint.metering == provider::Metering::kNone ? CallKind::kFree : CallKind::kUnbounded;
   }
@@ -42,6 +47,29 @@ CallKind kind_of(const Exchange& x) {
   const bool bounded =
       x.method == "POST" && any_of(kKnown, x.path) && x.body.kind == BodyKind::kJson;
   return bounded ? CallKind::kBounded : CallKind::kUnbounded;
+}
+
+// Runs of an assistant have the field of chat.
+bool starts_run(const CallView& x, const provider::Endpoint& endpoint) {
+  return endpoint.family == "assistants" && x.method == "POST" && x.path.ends_with("/runs");
+}
+
+// Where a limit is in force and the request does not show what it is about, the answer is no.
+OutputSeen output_seen(const CallView& x, const provider::Endpoint& endpoint, bool has_field) {
+  using provider::Metering;
+  if (!provider::known(endpoint)) {
+    return x.body.kind == BodyKind::kNone ? OutputSeen::kNothing : OutputSeen::kHidden;
+  }
+  if (endpoint.model == provider::ModelIn::kIndirect || endpoint.family.starts_with("realtime")) {
+    return OutputSeen::kHidden;
+  }
+  if (x.method != "POST" || x.path == kCountPath) return OutputSeen::kNothing;
+  if (has_field) return x.body.kind == BodyKind::kJson ? OutputSeen::kField : OutputSeen::kHidden;
+  const bool continues = endpoint.family == "assistants" && endpoint.may_stream;
+  const bool writes = endpoint.metering == Metering::kChat ||
+                      endpoint.metering == Metering::kResponses ||
+                      endpoint.metering == Metering::kTranscript || continues;
+  return writes ? OutputSeen::kModel : OutputSeen::kNothing;
 }
 
 // Tools that the provider runs itself read pages and files, turn by turn, as often as they like.
@@ -76,13 +104,13 @@ std::int64_t characters_of(std::string_view value) {
 // Reads the members of one body, each by what it means for the endpoint.
 class Reading {
  public:
-  Reading(const Exchange& x, CallBounds& bounds) : bounds_(bounds) {
+  Reading(const CallView& x, bool run, CallBounds& bounds) : bounds_(bounds), run_(run) {
     chat_ = x.path == "/v1/chat/completions";
     responses_ = x.path == "/v1/responses";
     completions_ = x.path == "/v1/completions";
     images_ = x.path == "/v1/images/generations";
     speech_ = x.path == "/v1/audio/speech";
-    if (chat_) bounds_.field.name = "max_completion_tokens";
+    if (chat_ || run_) bounds_.field.name = "max_completion_tokens";
     if (responses_) bounds_.field.name = "max_output_tokens";
     if (completions_) bounds_.field.name = "max_tokens";
     if (completions_) bounds_.default_output = kCompletionsDefault;
@@ -128,6 +156,7 @@ class Reading {
       if (key == "best_of") number(value, best_of_, "best_of");
       if (key == "prompt") prompts_ = count_prompts(value);
     }
+    if (run_ && key == "max_completion_tokens") maximum(found, true, "max_completion_tokens");
     if (images_ && key == "partial_images") number(value, partial_images_, "partial_images");
     if (speech_ && key == "input") characters_ = characters_of(value);
   }
@@ -178,6 +207,7 @@ class Reading {
   }
 
   CallBounds& bounds_;
+  bool run_ = false;
   bool chat_ = false, responses_ = false, completions_ = false, images_ = false, speech_ = false;
   bool unseen_ = false, predicted_ = false;
   std::int64_t n_ = 1, best_of_ = 1, prompts_ = 1, partial_images_ = 0, characters_ = 0;
@@ -189,22 +219,55 @@ std::int64_t with_margin(std::int64_t tokens) { return tokens + tokens / 16 + 32
 
 }  // namespace
 
-CallBounds bounds_of(const Exchange& x, const TokenCounts& counts) {
+CallBounds bounds_of(const CallView& call, const TokenCounts& counts) {
   CallBounds bounds;
-  bounds.kind = kind_of(x);
-  if (bounds.kind == CallKind::kFree || x.body.kind != BodyKind::kJson) return bounds;
-  const std::string_view model = x.model ? std::string_view(*x.model) : std::string_view();
-  const std::string spliced = x.body.splices().empty() ? std::string() : x.body.sent_text();
-  const std::string_view final_body = x.body.splices().empty() ? x.body.bytes : spliced;
-  const TokenCount count = counts.input(x.path, final_body, model);
+  const provider::Endpoint& endpoint = provider::find_endpoint(call.method, call.path);
+  const bool run = starts_run(call, endpoint);
+  bounds.kind = kind_of(call, endpoint);
+  Reading reading(call, run, bounds);
+  bounds.output_seen = output_seen(call, endpoint, !bounds.field.name.empty());
+  const bool free = bounds.kind == CallKind::kFree && !run;
+  if (free || call.body.kind != BodyKind::kJson) return bounds;
+  const RequestBody& body = call.body;
+  const std::string spliced = body.splices().empty() ? std::string() : body.sent_text();
+  const std::string_view final_body = body.splices().empty() ? body.bytes : spliced;
+  const TokenCount count = counts.input(call.path, final_body, call.model);
   bounds.estimated_input = count.tokens;
-  Reading reading(x, bounds);
-  reading.body(x.body.bytes);
+  reading.body(body.bytes);
   const bool all_seen = count.exact && !reading.unseen();
   bounds.input =
-      all_seen ? with_margin(count.tokens) : std::max(count.tokens, counts.context_max(model));
+      all_seen ? with_margin(count.tokens) : std::max(count.tokens, counts.context_max(call.model));
   if (reading.predicted()) bounds.more_output = bounds.input;
   return bounds;
+}
+
+CallBounds bounds_of(const Exchange& x, const TokenCounts& counts) {
+  const std::string_view model = x.model ? std::string_view(*x.model) : std::string_view();
+  return bounds_of(CallView{x.method, x.path, model, x.body}, counts);
+}
+
+std::string count_question(const CallView& call, std::size_t bytes_max) {
+  const bool asks = call.method == "POST" && call.path == "/v1/responses";
+  if (!asks || call.body.kind != BodyKind::kJson || call.body.sent_size() > bytes_max) return {};
+  const std::string sent = call.body.sent_text();
+  std::string question = "{";
+  JsonMembers members(sent);
+  JsonMember member;
+  while (members.next(member)) {
+    const std::string key = json_unescape(member.key);
+    if (key == "prompt" && member.value != "null") return {};
+    if (!any_of(kCounted, key)) continue;
+    if (question.size() > 1) question += ',';
+    question.append("\"").append(key).append("\":").append(member.value);
+  }
+  question += '}';
+  return question;
+}
+
+void take_provider_count(CallBounds& bounds, std::int64_t tokens) {
+  bounds.estimated_input = tokens;
+  bounds.input = with_margin(tokens);
+  if (bounds.more_output > 0) bounds.more_output = bounds.input;
 }
 
 bool may_reason(std::string_view model) {

@@ -21,6 +21,12 @@ struct Config {
   // own maximum instead and writes nothing.
   std::int64_t output_tokens_default_max = 8'192;
 
+  // Who counts the input of a call of /v1/responses before it is made, where a hard budget of money
+  // or tokens or a rate of tokens applies: we, or the provider (one more round trip; its count
+  // knows stored text too). What the provider does not count in time is counted here.
+  std::string count = "local";            // local | provider
+  std::int64_t count_timeout_ms = 2'000;  // of the provider's count, connecting included
+
   // What to do with calls whose cost cannot be bounded (batches, fine-tuning, background answers)
   // while a hard budget of money or tokens applies.
   std::string unmeterable = "refuse";  // refuse | pass

@@ -5,7 +5,6 @@
 #include <map>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "base/json_reader.h"
 #include "provider/endpoints.h"
@@ -14,7 +13,6 @@ namespace sallyport::policy {
 namespace {
 
 using provider::Endpoint;
-using provider::Metering;
 
 Refusal denied(Exchange& x, const char* code, std::string message, const char* param = nullptr) {
   x.denied_because = code;
@@ -25,8 +23,7 @@ Refusal denied(Exchange& x, const char* code, std::string message, const char* p
 struct Limits {
   bool tools = false;  // restricted
   bool stream_only = false, stream_never = false;
-  std::optional<std::int64_t> output_tokens_max;
-  bool any() const { return tools || stream_only || stream_never || output_tokens_max; }
+  bool any() const { return tools || stream_only || stream_never; }
 };
 
 Limits limits_of(const Principal& caller) {
@@ -34,10 +31,6 @@ Limits limits_of(const Principal& caller) {
   every_layer(caller, [&](const Restrictions& layer) {
     limits.tools |= layer.tools.has_value();
     if (layer.stream) (*layer.stream ? limits.stream_only : limits.stream_never) = true;
-    if (layer.output_tokens_max) {
-      limits.output_tokens_max = std::min(
-          limits.output_tokens_max.value_or(*layer.output_tokens_max), *layer.output_tokens_max);
-    }
     return true;
   });
   return limits;
@@ -56,15 +49,6 @@ class Body {
     const auto at = values_.find(name);
     if (at == values_.end() || at->second == "null") return std::nullopt;
     return at->second;
-  }
-  // Absent counts as `otherwise`; what is there and is no whole number above zero as nothing.
-  std::optional<std::int64_t> count(std::string_view name,
-                                    std::optional<std::int64_t> otherwise) const {
-    const auto text = raw(name);
-    if (!text) return otherwise;
-    const Result<JsonValue> value = JsonValue::parse(*text);
-    const auto number = value ? value->integer() : std::nullopt;
-    return number && *number > 0 ? number : std::nullopt;
   }
 
  private:
@@ -135,62 +119,6 @@ std::optional<Refusal> check_stream(Exchange& x, const Endpoint& endpoint, const
   return std::nullopt;
 }
 
-// --- Length of the answer
-
-// How many answers one call gives: each may be as long as the maximum.
-std::optional<std::int64_t> answers_of(const Body& body) {
-  const auto n = body.count("n", 1), best_of = body.count("best_of", 1);
-  if (!n || !best_of) return std::nullopt;
-  std::int64_t prompts = 1;
-  const auto prompt = body.raw("prompt");  // completions take several at once
-  if (prompt && prompt->starts_with('[')) {
-    const Result<JsonValue> list = JsonValue::parse(*prompt);
-    const auto items = list ? list->items() : std::vector<JsonValue>{};
-    const bool many = !items.empty() && !items.front().integer();  // numbers: one, in tokens
-    if (many) prompts = static_cast<std::int64_t>(items.size());
-  }
-  std::int64_t answers = 0;
-  if (__builtin_mul_overflow(std::max(*n, *best_of), prompts, &answers)) return std::nullopt;
-  return answers;
-}
-
-std::optional<Refusal> check_output(Exchange& x, const Endpoint& endpoint, const Body& body,
-                                    std::int64_t most) {
-  const bool runs = endpoint.family == "assistants" && endpoint.may_stream && x.method == "POST";
-  const bool writes = x.method == "POST" && (endpoint.metering == Metering::kChat ||
-                                             endpoint.metering == Metering::kResponses || runs);
-  if (endpoint.model == provider::ModelIn::kIndirect) {
-    return denied(x, "output_limit_not_visible",
-                  "The length of answers is limited here, and this endpoint does not name it where "
-                  "it could be checked.");
-  }
-  if (!writes && provider::known(endpoint)) return std::nullopt;
-  if (!writes && x.body.kind == BodyKind::kNone) return std::nullopt;
-
-  std::optional<std::int64_t> asked;
-  bool readable = true;
-  for (const char* name : {"max_output_tokens", "max_completion_tokens", "max_tokens"}) {
-    if (!body.raw(name)) continue;
-    const auto tokens = body.count(name, std::nullopt);
-    readable &= tokens.has_value();
-    asked = std::max(asked.value_or(0), tokens.value_or(0));
-  }
-  const auto answers = answers_of(body);
-  std::int64_t total = 0;
-  if (!asked) {
-    return denied(x, "output_limit_required",
-                  "This API key limits the length of answers: the request must name "
-                  "max_output_tokens (or max_completion_tokens, or max_tokens).",
-                  "max_output_tokens");
-  }
-  if (!readable || !answers || __builtin_mul_overflow(*asked, *answers, &total) || total > most) {
-    return denied(x, "output_limit_exceeded",
-                  "This API key is not allowed to ask for answers of this length.",
-                  "max_output_tokens");
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 Task<std::optional<Refusal>> BodyLimits::admit(Exchange& x) { co_return decide(x); }
@@ -206,11 +134,7 @@ std::optional<Refusal> BodyLimits::decide(Exchange& x) const {
   if (limits.tools) {
     if (auto refusal = check_tools(x, endpoint, body)) return refusal;
   }
-  if (auto refusal = check_stream(x, endpoint, body, limits)) return refusal;
-  if (limits.output_tokens_max) {
-    return check_output(x, endpoint, body, *limits.output_tokens_max);
-  }
-  return std::nullopt;
+  return check_stream(x, endpoint, body, limits);
 }
 
 }  // namespace sallyport::policy

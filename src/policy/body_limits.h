@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage: is what the body asks for within the limits of every layer: hosted tools, streaming, the
-// length of the answer? Runs behind read_body (x.body, x.stream) and only looks. Where a limit is
-// in force and the body does not show what it is about, the answer is no.
+// Stage: is what the body asks for within the limits of every layer: hosted tools, streaming? Runs
+// behind read_body (x.body, x.stream) and only looks. Where a limit is in force and the body does
+// not show what it is about, the answer is no. The length of the answer is kept by meter/budgets.h,
+// which writes a maximum in where none is named.
 #pragma once
 
 #include "exchange/stage.h"
