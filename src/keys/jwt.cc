@@ -179,14 +179,15 @@ JwtFault check_times(const Jwt& jwt, UtcTime now) {
 }  // namespace
 
 JwtFault check_jwt(const Jwt& jwt, const JwtExpectations& expected, UtcTime now) {
-  if (std::ranges::find(expected.algorithms, jwt.algorithm()) == expected.algorithms.end()) {
-    return JwtFault::kAlgorithm;
-  }
   const auto string_claim = [&](std::string_view name) {
     const auto value = jwt.claim(name);
     return std::string(value ? value->string().value_or("") : "");
   };
   if (expected.issuer.empty() || string_claim("iss") != expected.issuer) return JwtFault::kIssuer;
+  // Behind the issuer: what is told of a token is not the algorithm of a mapping of somebody else.
+  if (std::ranges::find(expected.algorithms, jwt.algorithm()) == expected.algorithms.end()) {
+    return JwtFault::kAlgorithm;
+  }
 
   const auto aud = jwt.claim("aud");
   if (!aud || expected.audience.empty()) return JwtFault::kAudience;

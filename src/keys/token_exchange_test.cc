@@ -270,6 +270,15 @@ TEST_F(TokenExchangeTest, TheFirstMappingThatFitsDecides) {
   EXPECT_EQ(asked_[1].spec.name, "release");
 }
 
+TEST_F(TokenExchangeTest, TheReasonIsThatOfItsIssuersMapping) {
+  IdentityMapping other = mapping_;
+  other.name = "other";
+  other.issuer = "https://other.example";
+  other.algorithms = {"RS256"};
+  open({mapping_, other});
+  EXPECT_EQ(say(form(token(claims("", "1799999000", "1799998000")))).reason, "jwt_expired");
+}
+
 TEST_F(TokenExchangeTest, SingleUse) {
   mapping_.single_use = true;
   open();
