@@ -43,6 +43,8 @@ const char* name(KeyFault fault) {
       return "damaged";
     case KeyFault::kExpired:
       return "expired";
+    case KeyFault::kBlocked:
+      return "key_blocked";
     case KeyFault::kNotYetValid:
       return "not_yet_valid";
     case KeyFault::kIssuedBefore:
@@ -96,7 +98,7 @@ KeyFault KeyRing::chain_fault(const Found& found, UtcTime now) {
   if (above == KeyFault::kLayerRevoked) return above;
   if (entry.damaged) return KeyFault::kDamaged;
   if (ms(now) >= entry.expires_ms) return KeyFault::kExpired;
-  return above;
+  return entry.blocked ? KeyFault::kBlocked : above;
 }
 
 KeyRing::Found KeyRing::locate(const Snapshot& snapshot, std::string_view kid) {

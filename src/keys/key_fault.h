@@ -25,6 +25,7 @@ enum class KeyFault : std::uint8_t {
   kLayerRevoked,  // the key's layer, or one above it
   kDamaged,       // the row cannot be read, or hangs on a layer that is not there
   kExpired,
+  kBlocked,  // paused by an operator; it may come back
   kNotYetValid,
   kIssuedBefore,  // older than what its layers still accept
   kLayerExpired,

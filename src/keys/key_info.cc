@@ -67,6 +67,7 @@ std::optional<KeyState> parse_key_state(std::string_view text) {
 std::string_view status(const KeyInfo& key, UtcTime now) {
   if (key.state == KeyState::kRevoked) return "revoked";
   if (now >= key.expires_at) return "expired";
+  if (key.blocked_at) return "blocked";
   if (key.not_before && now < *key.not_before) return "not_yet_valid";
   return name(key.state);
 }
@@ -98,6 +99,9 @@ Result<void> check_spec(const KeySpec& spec) {
   }
   if (!spec.layer.empty() && !layer_kind(spec.layer)) {
     return fail(Code::kInvalid, std::string("layer is ") + std::string(kLayerPathForm));
+  }
+  if (!spec.mapping.empty() && !valid_label(spec.mapping)) {
+    return fail(Code::kInvalid, "not a valid mapping");
   }
   const Result<void> restricted = check_restrictions(spec.restrictions);
   if (!restricted) return restricted;

@@ -47,6 +47,7 @@ struct KeySpec {
   bool derive = false;  // its holder may make derived tokens (docs/derived-tokens.md)
   // Live keys of this name that the same actor made may stay: each workload gets its own.
   bool beside_own = false;
+  std::string mapping = {};  // of the identity exchange that asks for it; empty: none
 };
 
 struct KeyInfo {
@@ -62,14 +63,18 @@ struct KeyInfo {
   std::optional<UtcTime> revoked_at;
   std::optional<std::string> revoked_by, revoked_why;
   std::optional<std::string> replaced_by;  // kid
+  std::optional<UtcTime> blocked_at;       // it is paused; none once it is not any more
+  std::optional<std::string> blocked_by, blocked_why;
   KeyScope scope;
   std::string layer;
   Restrictions restrictions;
   std::optional<UtcTime> last_used_at;  // coarse: to the minute
   bool derive = false;
+  std::string mapping;  // the identity mapping it was exchanged through; empty: none
 };
 
-// "active", "retiring", "revoked", "expired" or "not_yet_valid": what a list shows.
+// "active", "retiring", "revoked", "expired", "blocked" or "not_yet_valid": what a list shows of
+// the key alone (KeyRing::dead_layer knows of the layers above it).
 std::string_view status(const KeyInfo& key, UtcTime now);
 
 // [A-Za-z0-9_.-], 1 to 64 characters.

@@ -50,6 +50,15 @@ class ManyRows final : public KeyStore {
   }
   Result<std::uint64_t> insert(const KeyRow&, UtcTime) override { return no<std::uint64_t>(); }
   Result<KeyRow> revoke(const Revocation&) override { return no<KeyRow>(); }
+  Result<std::vector<KeyRow>> revoke_all(std::span<const Revocation>) override {
+    return no<std::vector<KeyRow>>();
+  }
+  Result<std::vector<KeyRow>> block(std::span<const Blocking>) override {
+    return no<std::vector<KeyRow>>();
+  }
+  Result<std::vector<KeyRow>> update(std::span<const KeyInfo>) override {
+    return no<std::vector<KeyRow>>();
+  }
   Result<Rotated> rotate(const Rotation&, UtcTime) override { return no<Rotated>(); }
   Result<KeyRow> retire(std::string_view, UtcTime) override { return no<KeyRow>(); }
   Result<std::vector<TokenRevocation>> load_tokens(std::uint64_t) override {

@@ -176,6 +176,7 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
   row.info.scope = spec.scope;
   row.info.layer = spec.layer;
   row.info.restrictions = spec.restrictions;
+  row.info.mapping = spec.mapping;
 
   std::vector<std::string> warnings;
   if (!spec.layer.empty()) {

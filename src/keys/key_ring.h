@@ -26,6 +26,7 @@
 #include "keys/config.h"
 #include "keys/derive_root.h"
 #include "keys/derived_token.h"
+#include "keys/key_change.h"
 #include "keys/key_fault.h"
 #include "keys/key_format.h"
 #include "keys/key_mac.h"
@@ -52,6 +53,12 @@ struct CreatedKey {
   std::vector<std::string> warnings = {};  // what it states beyond its layer, and will not get
 };
 
+// A layer and what it does to those below: kLayerRevoked, kLayerExpired, kIssuedBefore, kDamaged.
+struct DeadLayer {
+  std::string path;
+  KeyFault fault = KeyFault::kNone;
+};
+
 class KeyRing final : public Revocations {
  public:
   // A store that has been silent for this long may have been told of a revocation that we did not
@@ -73,6 +80,12 @@ class KeyRing final : public Revocations {
   // By kid or name; of several keys with the name an active one before a retiring one before a
   // revoked one, and of these the newest.
   Result<KeyInfo> show(std::string_view kid_or_name) const;
+
+  // All that were made through an identity mapping, dead or alive; by name, newest first.
+  std::vector<KeyInfo> of_mapping(std::string_view mapping) const;
+  // The layer that keeps a key from working, whatever the key itself says; none if its layers let
+  // it work.
+  std::optional<DeadLayer> dead_layer(const KeyInfo& key, UtcTime now) const;
 
   std::vector<LayerInfo> layers() const;  // by path: parents before children
   Result<LayerInfo> layer(std::string_view path) const;
@@ -104,6 +117,26 @@ class KeyRing final : public Revocations {
   // but not yet durable; refresh_if_changed() tries again until it is.
   Result<std::vector<KeyInfo>> revoke(std::string_view kid_or_name, std::string_view actor,
                                       std::string_view why = {});
+
+  // All live keys that were made through an identity mapping, in one act; as revoke(), but it may
+  // be that none lives. kNotFound: no key was ever made through it.
+  Result<std::vector<KeyInfo>> revoke_mapping(std::string_view mapping, std::string_view actor,
+                                              std::string_view why = {});
+
+  // Pauses keys: by kid or name, all of that name that live. While it lasts they are as dead as
+  // revoked ones, with all that hangs on them, and their name takes no new key. Dead first, then
+  // durable, as revoke(); blocking twice answers with the first time. kDenied: they are revoked, or
+  // have expired.
+  Result<std::vector<KeyInfo>> block(std::string_view kid_or_name, std::string_view actor,
+                                     std::string_view why = {});
+  // Ends the pause: durable first, then in force. What was not blocked is answered as it is.
+  Result<std::vector<KeyInfo>> unblock(std::string_view kid_or_name, std::string_view actor);
+
+  // Changes keys: by kid or name, all of that name that live, all or nothing. Durable first, then
+  // in force; later requests of the key are judged by it. kInvalid: the change, or a life above
+  // keys.life_max in all; kNotFound; kDenied: revoked, expired, or its layer lets nothing in.
+  Result<std::vector<UpdatedKey>> update(std::string_view kid_or_name, const KeyChange& change,
+                                         std::string_view actor);
 
   // Another secret and kid in the place of a key: same name, layer, scope, limits; budgets are not
   // refilled. Durable first, then in force. kInvalid: the options; kNotFound; kDenied: the key is
@@ -156,6 +189,8 @@ class KeyRing final : public Revocations {
 
   Result<void> validate(const KeySpec& spec, std::string_view actor) const;
   std::vector<KeyInfo> find(std::string_view kid_or_name) const;
+  std::vector<KeyInfo> living(std::string_view kid_or_name) const;
+  Result<UpdatedKey> plan_change(const KeyInfo& key, const KeyChange& change) const;
   UtcTime latest(UtcTime now) const;
   int pepper_of(std::string_view pepper_id) const;
   Result<std::vector<LayerInfo>> plan(std::span<const LayerSpec> specs, std::string_view actor,
@@ -171,10 +206,14 @@ class KeyRing final : public Revocations {
   void apply(std::vector<KeyRow> rows, bool whole);
   void apply_layers(std::vector<LayerRow> rows, bool whole);
   void revoke_in_memory(std::string_view kid_or_name, std::string_view actor, std::string_view why);
+  void revoke_mapping_in_memory(std::string_view mapping, std::string_view actor,
+                                std::string_view why);
+  void block_in_memory(std::string_view kid_or_name, std::string_view actor, std::string_view why);
   bool end_in_memory(const LayerEnding& ending);
   void apply_tokens(const std::vector<TokenRevocation>& tokens);
   void end_token_in_memory(const TokenRevocation& revocation);
   // Hold mutex_.
+  void end_keys(std::vector<KeyInfo> keys, std::string_view actor, std::string_view why);
   void publish_layers();
   void publish_tokens(std::span<const TokenRevocation> more);
   void take_root(Entry& entry, Pool& pool, const KeyRow& row) const;
@@ -183,6 +222,8 @@ class KeyRing final : public Revocations {
   Result<bool> load_news(bool whole);
   Result<void> make_durable();
   Result<void> make_keys_durable();
+  Result<void> make_key_durable(const Revocation& revocation);
+  Result<void> make_blocks_durable();
   Result<void> make_layers_durable();
   Result<void> make_tokens_durable();
   Result<LayerInfo> end_layer(LayerEnding ending);
@@ -216,6 +257,7 @@ class KeyRing final : public Revocations {
   // not delay the death of a key. Locked after store_mutex_.
   std::mutex mutex_;
   std::map<std::string, Revocation> undurable_;          // by kid: dead here, not yet in the store
+  std::map<std::string, Blocking> undurable_blocks_;     // by kid: paused here, not in the store
   std::map<std::string, LayerEnding> undurable_layers_;  // by path
   std::map<std::string, TokenRevocation> undurable_tokens_;  // by "kid.tid"
   std::map<std::string, LayerRow, std::less<>> layers_;      // what the tree is made of

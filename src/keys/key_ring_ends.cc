@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of keys: dead first, in this process; then durable.
 #include <algorithm>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
@@ -37,7 +39,11 @@ Result<std::vector<KeyInfo>> KeyRing::revoke(std::string_view kid_or_name, std::
 void KeyRing::revoke_in_memory(std::string_view kid_or_name, std::string_view actor,
                                std::string_view why) {
   const std::lock_guard lock(mutex_);
-  std::vector<KeyInfo> keys = find(kid_or_name);
+  end_keys(find(kid_or_name), actor, why);
+}
+
+// Holds mutex_.
+void KeyRing::end_keys(std::vector<KeyInfo> keys, std::string_view actor, std::string_view why) {
   std::erase_if(keys, [](const KeyInfo& key) { return key.state == KeyState::kRevoked; });
   if (keys.empty()) return;
 
@@ -55,14 +61,67 @@ void KeyRing::revoke_in_memory(std::string_view kid_or_name, std::string_view ac
   published_.publish(draft.finish());
 }
 
+// --- All of one mapping
+
+std::vector<KeyInfo> KeyRing::of_mapping(std::string_view mapping) const {
+  std::vector<KeyInfo> keys;
+  if (mapping.empty()) return keys;
+  published_.snapshot()->each([&](const Shard& shard, std::size_t at) {
+    if (shard.entries[at].grant->mapping == mapping) keys.push_back(shard.info(at));
+  });
+  std::ranges::sort(keys, [](const KeyInfo& a, const KeyInfo& b) {
+    return std::tie(a.name, b.created_at, a.kid) < std::tie(b.name, a.created_at, b.kid);
+  });
+  return keys;
+}
+
+Result<std::vector<KeyInfo>> KeyRing::revoke_mapping(std::string_view mapping,
+                                                     std::string_view actor, std::string_view why) {
+  if (!valid_label(actor)) return fail(Code::kInvalid, "not a valid actor");
+  if (!why.empty() && !valid_label(why)) return fail(Code::kInvalid, "not a valid reason");
+  std::set<std::string> kids;
+  const auto end_all = [&] {
+    const std::lock_guard lock(mutex_);
+    const UtcTime now = latest(clock_.now());
+    std::vector<KeyInfo> keys = of_mapping(mapping);
+    std::erase_if(keys, [&](const KeyInfo& key) {
+      return key.state == KeyState::kRevoked || now >= key.expires_at;
+    });
+    for (const KeyInfo& key : keys) kids.insert(key.kid);
+    end_keys(std::move(keys), actor, why);
+  };
+  end_all();
+  const std::lock_guard lock(store_mutex_);
+  const Result<bool> fresh = refresh();
+  end_all();
+
+  const Result<void> durable = make_durable();
+  std::vector<KeyInfo> keys = of_mapping(mapping);
+  if (keys.empty()) {
+    if (!fresh) return std::unexpected(fresh.error());
+    return fail(Code::kNotFound, "no key was made through this mapping");
+  }
+  if (!durable || !fresh) {
+    return fail(Code::kUnavailable, "revoked in this process, not yet durable: " +
+                                        (durable ? fresh.error() : durable.error()).what);
+  }
+  std::erase_if(keys, [&](const KeyInfo& key) { return !kids.contains(key.kid); });
+  return keys;
+}
+
+// --- Into the store
+
 Result<void> KeyRing::make_durable() {
   const Result<void> keys = make_keys_durable();
   if (!keys && keys.error().code == Code::kUnavailable) return keys;  // one wait is enough
+  const Result<void> blocks = make_blocks_durable();
+  if (!blocks && blocks.error().code == Code::kUnavailable) return blocks;
   const Result<void> layers = make_layers_durable();
   if (!layers && layers.error().code == Code::kUnavailable) return layers;
   const Result<void> tokens = make_tokens_durable();
-  if (keys && layers && tokens) durable_complained_ = false;
+  if (keys && blocks && layers && tokens) durable_complained_ = false;
   if (!keys) return keys;
+  if (!blocks) return blocks;
   return layers ? tokens : layers;
 }
 
@@ -75,31 +134,54 @@ void KeyRing::complain(const char* what, std::string_view which, const Error& er
   durable_complained_ = true;
 }
 
+// Many in one transaction, since each costs a sync; one by one where a row among them makes no
+// sense, so that it does not hold up the others.
 Result<void> KeyRing::make_keys_durable() {
-  std::map<std::string, Revocation> todo;
+  std::vector<Revocation> todo;
   {
     const std::lock_guard lock(mutex_);
-    todo = undurable_;
+    for (const auto& [kid, revocation] : undurable_) todo.push_back(revocation);
+  }
+  if (todo.size() > 1) {
+    Result<std::vector<KeyRow>> rows = store_.revoke_all(todo);
+    if (rows) {
+      {
+        const std::lock_guard lock(mutex_);
+        for (const Revocation& done : todo) undurable_.erase(done.kid);
+      }
+      apply(std::move(*rows), false);
+      return {};
+    }
+    if (rows.error().code == Code::kUnavailable) {
+      complain("kid", todo.front().kid, rows.error());
+      return std::unexpected(rows.error());
+    }
   }
   Result<void> result;
-  for (const auto& [kid, revocation] : todo) {
-    Result<KeyRow> row = store_.revoke(revocation);
-    if (!row && row.error().code != Code::kNotFound) {
-      complain("kid", kid, row.error());
-      result = std::unexpected(row.error());
-      if (row.error().code == Code::kUnavailable) return result;
-      continue;  // stays in undurable_ and is tried again
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      undurable_.erase(kid);
-    }
-    if (!row) continue;  // the store was replaced and does not know it any more
-    std::vector<KeyRow> rows;
-    rows.push_back(std::move(*row));
-    apply(std::move(rows), false);
+  for (const Revocation& revocation : todo) {
+    const Result<void> done = make_key_durable(revocation);
+    if (done) continue;
+    result = done;
+    if (done.error().code == Code::kUnavailable) return result;
   }
   return result;
+}
+
+Result<void> KeyRing::make_key_durable(const Revocation& revocation) {
+  Result<KeyRow> row = store_.revoke(revocation);
+  if (!row && row.error().code != Code::kNotFound) {
+    complain("kid", revocation.kid, row.error());
+    return std::unexpected(row.error());  // stays in undurable_ and is tried again
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    undurable_.erase(revocation.kid);
+  }
+  if (!row) return {};  // the store was replaced and does not know it any more
+  std::vector<KeyRow> rows;
+  rows.push_back(std::move(*row));
+  apply(std::move(rows), false);
+  return {};
 }
 
 Result<void> KeyRing::make_layers_durable() {

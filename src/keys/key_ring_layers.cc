@@ -37,6 +37,21 @@ KeyFault KeyRing::layer_fault(std::string_view path, UtcTime now) const {
   return node == nullptr ? KeyFault::kUnknown : node->fault(ms(now), now);
 }
 
+std::optional<DeadLayer> KeyRing::dead_layer(const KeyInfo& key, UtcTime now) const {
+  if (key.layer.empty()) return std::nullopt;
+  const std::shared_ptr<const Snapshot> snapshot = published_.snapshot();
+  const LayerNode* node = snapshot->tree->find(key.layer);
+  if (node == nullptr) return DeadLayer{key.layer, KeyFault::kDamaged};
+  const KeyFault fault = node->fault(ms(key.created_at), latest(now));
+  if (fault == KeyFault::kNone) return std::nullopt;
+  // The outermost that is the reason: its end is what has to be looked into.
+  DeadLayer dead{key.layer, fault};
+  for (; node != nullptr; node = node->parent.get()) {
+    if (node->brings(fault, ms(key.created_at), latest(now))) dead.path = node->info.path;
+  }
+  return dead;
+}
+
 // --- Changing
 
 // What the store is asked for, if the specs agree with the tree as it stands.

@@ -120,6 +120,19 @@ void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
         key.revoked_by = was.revoked_by;
         key.revoked_why = was.revoked_why;
       }
+      // Another store (a copy that was put back) may not know of the pause: it is told.
+      if (whole && held.blocked && !key.blocked_at) {
+        const KeyInfo was = shard->info(at);
+        undurable_blocks_.try_emplace(
+            key.kid, Blocking{key.kid, true, *was.blocked_at, was.blocked_by.value_or(""),
+                              was.blocked_why.value_or("")});
+      }
+    }
+    const auto paused = undurable_blocks_.find(key.kid);
+    if (paused != undurable_blocks_.end() && !key.blocked_at) {
+      key.blocked_at = paused->second.at;
+      key.blocked_by = paused->second.by;
+      key.blocked_why = paused->second.why;
     }
     if (row.damaged) {
       log::error("keys.damaged", {{"kid", key.kid}, {"effect", "the key opens nothing"}});
@@ -131,7 +144,8 @@ void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
     entry.created_ms = ms(key.created_at);
     entry.not_before_ms = key.not_before ? ms(*key.not_before) : kNoTime;
     entry.expires_ms = ms(key.expires_at);
-    entry.grant = pool.grant(std::move(key.scope), std::move(key.restrictions));
+    entry.grant =
+        pool.grant(std::move(key.scope), std::move(key.restrictions), std::move(key.mapping));
     entry.owner = pool.text(key.owner);
     entry.created_by = pool.text(key.created_by);
     entry.layer = key.layer.empty() ? nullptr : pool.text(key.layer);
@@ -144,6 +158,7 @@ void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
     entry.state = static_cast<std::uint8_t>(key.state);
     entry.pepper = static_cast<std::uint8_t>(pepper_of(row.pepper_id));
     entry.damaged = row.damaged;
+    entry.blocked = key.blocked_at.has_value();
     take_root(entry, pool, row);
   }
   published_.publish(draft.finish());

@@ -77,6 +77,8 @@ Result<RotatedKey> KeyRing::rotate(std::string_view kid_or_name, const RotateOpt
   if (!fresh) return std::unexpected(fresh.error());
   const Result<KeyInfo> old = exchangeable(kid_or_name);
   if (!old) return std::unexpected(old.error());
+  // A pause that the store does not know yet counts, too: nothing gets round it.
+  if (old->blocked_at) return fail(Code::kDenied, "the key is blocked; unblock it first");
 
   const UtcTime now = clock_.now();
   const std::chrono::milliseconds life =
@@ -96,6 +98,7 @@ Result<RotatedKey> KeyRing::rotate(std::string_view kid_or_name, const RotateOpt
   successor.scope = old->scope;
   successor.layer = old->layer;
   successor.restrictions = old->restrictions;
+  successor.mapping = old->mapping;
   Secret text = mint_key();
   const Result<void> imprinted = imprint(text, old->derive, rotation.successor);
   if (!imprinted) return std::unexpected(imprinted.error());

@@ -9,7 +9,8 @@ namespace sallyport::keys {
 
 // --- Pool
 
-const KeyRing::Pool::Grant* KeyRing::Pool::grant(KeyScope scope, Restrictions restrictions) {
+const KeyRing::Pool::Grant* KeyRing::Pool::grant(KeyScope scope, Restrictions restrictions,
+                                                 std::string mapping) {
   std::string form;
   if (!(scope == KeyScope{})) {
     for (const auto* list : {&scope.modules, &scope.purposes}) {
@@ -21,9 +22,10 @@ const KeyRing::Pool::Grant* KeyRing::Pool::grant(KeyScope scope, Restrictions re
     form += scope.may_name_organization ? "\f1" : "\f0";
   }
   if (!restrictions.empty()) form += restrictions_json(restrictions);
+  if (!mapping.empty()) form.append("\f@").append(mapping);
   const auto at = grants.find(form);
   if (at != grants.end()) return &at->second;
-  Grant made{std::move(scope), std::move(restrictions)};
+  Grant made{std::move(scope), std::move(restrictions), std::move(mapping)};
   return &grants.emplace(std::move(form), std::move(made)).first->second;
 }
 
@@ -33,7 +35,13 @@ const std::string* KeyRing::Pool::text(std::string_view text) {
 }
 
 const KeyRing::Pool::Ending* KeyRing::Pool::ending(const Ending* held, const KeyInfo& key) {
-  Ending ending{key.revoked_at, key.revoked_by, key.revoked_why, key.replaced_by};
+  Ending ending{.revoked_at = key.revoked_at,
+                .blocked_at = key.blocked_at,
+                .revoked_by = key.revoked_by,
+                .revoked_why = key.revoked_why,
+                .replaced_by = key.replaced_by,
+                .blocked_by = key.blocked_by,
+                .blocked_why = key.blocked_why};
   if (ending == Ending{}) return nullptr;
   if (held != nullptr && *held == ending) return held;
   return &endings.emplace_back(std::move(ending));
@@ -66,9 +74,13 @@ KeyInfo KeyRing::Shard::info(std::size_t at) const {
     key.revoked_by = entry.ending->revoked_by;
     key.revoked_why = entry.ending->revoked_why;
     key.replaced_by = entry.ending->replaced_by;
+    key.blocked_at = entry.ending->blocked_at;
+    key.blocked_by = entry.ending->blocked_by;
+    key.blocked_why = entry.ending->blocked_why;
   }
   key.scope = entry.grant->scope;
   key.restrictions = entry.grant->restrictions;
+  key.mapping = entry.grant->mapping;
   key.derive = entry.derive;
   if (entry.layer != nullptr) key.layer = *entry.layer;
   const std::int64_t used = entry.used_ms->load(std::memory_order_relaxed);
@@ -77,6 +89,21 @@ KeyInfo KeyRing::Shard::info(std::size_t at) const {
 }
 
 // --- Layers
+
+bool KeyRing::LayerNode::brings(KeyFault fault, std::int64_t created_ms, UtcTime now) const {
+  switch (fault) {
+    case KeyFault::kLayerRevoked:
+      return info.revoked;
+    case KeyFault::kDamaged:
+      return damaged;
+    case KeyFault::kLayerExpired:
+      return info.expires_at && now >= *info.expires_at;
+    case KeyFault::kIssuedBefore:
+      return info.issued_before && created_ms < ms(*info.issued_before);
+    default:
+      return false;
+  }
+}
 
 KeyFault KeyRing::LayerNode::fault(std::int64_t created_ms, UtcTime now) const {
   // What is final comes first, so that the record names the act and not an accident of time.

@@ -51,10 +51,11 @@ struct KeyRing::Pool {
   struct Grant {
     KeyScope scope;
     Restrictions restrictions;
+    std::string mapping;
   };
   struct Ending {
-    std::optional<UtcTime> revoked_at;
-    std::optional<std::string> revoked_by, revoked_why, replaced_by;
+    std::optional<UtcTime> revoked_at, blocked_at;
+    std::optional<std::string> revoked_by, revoked_why, replaced_by, blocked_by, blocked_why;
     friend bool operator==(const Ending&, const Ending&) = default;
   };
   std::map<std::string, Grant> grants;  // by their written form
@@ -63,7 +64,7 @@ struct KeyRing::Pool {
   std::deque<std::atomic<std::int64_t>> uses;  // ms, kNoTime: never
   std::deque<Secret> roots;                    // of derived tokens
 
-  const Grant* grant(KeyScope scope, Restrictions restrictions);
+  const Grant* grant(KeyScope scope, Restrictions restrictions, std::string mapping);
   const std::string* text(std::string_view text);
   const Ending* ending(const Ending* held, const KeyInfo& key);  // null: there is nothing to tell
 };
@@ -85,6 +86,7 @@ struct KeyRing::Entry {
   std::uint8_t pepper = 0;  // 0: the present one; n: the nth of the previous ones; kForeignPepper
   bool damaged = false;
   bool derive = false;
+  bool blocked = false;
 
   bool revoked() const { return state == static_cast<std::uint8_t>(KeyState::kRevoked); }
 };
@@ -110,6 +112,8 @@ struct KeyRing::LayerNode {
 
   // Of the layer and all above it: kNone, kLayerRevoked, kDamaged, kIssuedBefore, kLayerExpired.
   KeyFault fault(std::int64_t created_ms, UtcTime now) const;
+  // Does this layer, whatever is above it, bring `fault` about?
+  bool brings(KeyFault fault, std::int64_t created_ms, UtcTime now) const;
 };
 
 struct KeyRing::LayerTree {

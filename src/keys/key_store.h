@@ -60,6 +60,14 @@ struct LayerEnding {
   std::optional<UtcTime> issued_before;  // only ever moves forward
 };
 
+// The pause of a key, or the end of it.
+struct Blocking {
+  std::string kid;
+  bool on = true;
+  UtcTime at{};
+  std::string by, why;
+};
+
 // A key's MAC under another pepper: the same key, written anew.
 struct Remac {
   std::string kid;
@@ -93,13 +101,24 @@ class KeyStore {
   virtual Result<std::vector<KeyRow>> load(std::uint64_t version) = 0;
 
   // Durable when it returns; the value is the row's version. kDenied: a key of that name lives (is
-  // not revoked and expires after `now`) that row.beside_own does not allow. kInvalid: the kid
-  // exists.
+  // not revoked and expires after `now`) that row.beside_own does not allow; a name of which a key
+  // is blocked is closed to all. kInvalid: the kid exists.
   virtual Result<std::uint64_t> insert(const KeyRow& row, UtcTime now) = 0;
 
   // Durable when it returns; the value is the row as it stands. A row that is revoked already stays
   // as it is. kNotFound: no such kid.
   virtual Result<KeyRow> revoke(const Revocation& revocation) = 0;
+  // The same for many, all or nothing; the value are the rows of those that are there.
+  virtual Result<std::vector<KeyRow>> revoke_all(std::span<const Revocation> revocations) = 0;
+
+  // Pauses keys and ends pauses, all or nothing, durable when it returns; the value are the rows of
+  // those that are there, as they stand. A key that is paused already, or revoked, stays as it is.
+  virtual Result<std::vector<KeyRow>> block(std::span<const Blocking> blockings) = 0;
+
+  // Owner, times, scope and restrictions of keys as given, all or nothing, durable when it returns;
+  // the value are the rows as they stand. kExhausted: one of them is not at the `version` it comes
+  // with any more, read it again; kDenied: one is revoked; kNotFound: one is not there.
+  virtual Result<std::vector<KeyRow>> update(std::span<const KeyInfo> keys) = 0;
 
   // Durable when it returns, all or nothing: the successor is there, the old key is retiring, ends
   // in time and names it. kNotFound: no such old kid; kDenied: that one is revoked, has expired, or

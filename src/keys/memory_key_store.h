@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -19,6 +20,7 @@ class MemoryKeyStore final : public KeyStore {
   bool failing = false;    // answers kUnavailable to everything
   bool read_only = false;  // only to changes, like a full disk
   int revocations_asked = 0, uses_asked = 0;
+  std::function<void()> meanwhile;  // done once, when update() is asked: another was quicker
 
   Result<Mark> mark() override {
     if (failing) return down();
@@ -37,7 +39,8 @@ class MemoryKeyStore final : public KeyStore {
     for (const auto& [kid, held] : rows_) {
       if (held.info.name == row.info.name && held.info.state != KeyState::kRevoked &&
           held.info.expires_at > now &&
-          !(row.beside_own && held.info.created_by == row.info.created_by)) {
+          (held.info.blocked_at ||
+           !(row.beside_own && held.info.created_by == row.info.created_by))) {
         return fail(Code::kDenied, "a live key has this name");
       }
     }
@@ -59,6 +62,55 @@ class MemoryKeyStore final : public KeyStore {
     key.version = ++version_;
     return at->second;
   }
+  Result<std::vector<KeyRow>> revoke_all(std::span<const Revocation> revocations) override {
+    std::vector<KeyRow> rows;
+    if (failing || read_only) ++revocations_asked;
+    if (failing || read_only) return down();
+    for (const Revocation& revocation : revocations) {
+      Result<KeyRow> row = revoke(revocation);
+      if (row) rows.push_back(std::move(*row));
+    }
+    return rows;
+  }
+  Result<std::vector<KeyRow>> block(std::span<const Blocking> blockings) override {
+    if (failing || read_only) return down();
+    std::vector<KeyRow> rows;
+    for (const Blocking& blocking : blockings) {
+      const auto at = rows_.find(blocking.kid);
+      if (at == rows_.end()) continue;
+      KeyInfo& key = at->second.info;
+      if (key.state != KeyState::kRevoked && blocking.on != key.blocked_at.has_value()) {
+        key.blocked_at = blocking.on ? std::optional(blocking.at) : std::nullopt;
+        key.blocked_by = blocking.on ? std::optional(blocking.by) : std::nullopt;
+        key.blocked_why = blocking.on ? std::optional(blocking.why) : std::nullopt;
+        key.version = ++version_;
+      }
+      rows.push_back(at->second);
+    }
+    return rows;
+  }
+  Result<std::vector<KeyRow>> update(std::span<const KeyInfo> keys) override {
+    if (failing || read_only) return down();
+    if (meanwhile) std::exchange(meanwhile, nullptr)();
+    for (const KeyInfo& key : keys) {
+      const auto at = rows_.find(key.kid);
+      if (at == rows_.end()) return fail(Code::kNotFound, "no such kid");
+      if (at->second.info.state == KeyState::kRevoked) return fail(Code::kDenied, "revoked");
+      if (at->second.info.version != key.version) return fail(Code::kExhausted, "changed");
+    }
+    std::vector<KeyRow> rows;
+    for (const KeyInfo& key : keys) {
+      KeyInfo& held = rows_.at(key.kid).info;
+      held.owner = key.owner;
+      held.not_before = key.not_before;
+      held.expires_at = key.expires_at;
+      held.scope = key.scope;
+      held.restrictions = key.restrictions;
+      held.version = ++version_;
+      rows.push_back(rows_.at(key.kid));
+    }
+    return rows;
+  }
 
   Result<Rotated> rotate(const Rotation& rotation, UtcTime now) override {
     if (failing || read_only) return down();
@@ -72,7 +124,7 @@ class MemoryKeyStore final : public KeyStore {
     const auto next = old.replaced_by ? rows_.find(*old.replaced_by) : rows_.end();
     const bool replaced = next != rows_.end() && next->second.info.state != KeyState::kRevoked &&
                           now < next->second.info.expires_at;
-    if (old.state == KeyState::kRevoked || now >= old.expires_at || replaced) {
+    if (old.state == KeyState::kRevoked || old.blocked_at || now >= old.expires_at || replaced) {
       return fail(Code::kDenied, "cannot be replaced");
     }
     old.state = KeyState::kRetiring;

@@ -67,7 +67,7 @@ std::vector<KeyInfo> RotationSchedule::due(const std::vector<KeyInfo>& keys, Utc
   std::erase_if(not_before_, [&](const auto& entry) { return entry.second <= now; });
   for (const KeyInfo& key : keys) {
     if (out.size() == kPassMax) break;
-    if (now >= key.expires_at || not_before_.contains(key.kid)) continue;
+    if (now >= key.expires_at || key.blocked_at || not_before_.contains(key.kid)) continue;
     if (!parts_.delivery.has_target(key.name, key.layer)) continue;
     std::string lost;
     const bool old_enough = key.state == KeyState::kActive && now - key.created_at >= config_.every;

@@ -159,6 +159,7 @@ std::expected<Exchanged, ExchangeFault> TokenExchange::grant(const Mapping& mapp
   granted.spec.scope.purpose = config.purpose;
   granted.spec.scope.upstream = config.upstream;
   granted.mapping_id = config.name;
+  granted.spec.mapping = config.name;
   granted.issuer = config.issuer;
   granted.subject = jwt.text("sub").value_or("");
   granted.ip = binding.ip;

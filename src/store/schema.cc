@@ -231,8 +231,23 @@ CREATE TRIGGER key_rotations_kept BEFORE DELETE ON key_rotations BEGIN
 END;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kKeys},   {2, kSettings}, {3, kLayers},
-                                     {4, kLedger}, {5, kLeases},   {6, kKeyChanges}};
+// A pause of a key, and the identity mapping it was exchanged through (keys/key_info.h). What is
+// revoked is not paused or resumed any more; name and mapping stay with their key.
+constexpr char kPauses[] = R"sql(
+ALTER TABLE keys ADD COLUMN blocked_at INTEGER;
+ALTER TABLE keys ADD COLUMN blocked_by TEXT;
+ALTER TABLE keys ADD COLUMN blocked_why TEXT;
+ALTER TABLE keys ADD COLUMN mapping TEXT NOT NULL DEFAULT '';
+UPDATE keys SET mapping = substr(created_by, 10)
+WHERE created_by LIKE 'identity:%' AND state <> 'revoked';
+CREATE TRIGGER keys_named BEFORE UPDATE ON keys
+WHEN new.name <> old.name OR new.mapping <> old.mapping BEGIN
+  SELECT RAISE(ABORT, 'name and mapping of a key do not change');
+END;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kKeys},   {2, kSettings},   {3, kLayers}, {4, kLedger},
+                                     {5, kLeases}, {6, kKeyChanges}, {7, kPauses}};
 
 }  // namespace
 

@@ -77,6 +77,7 @@ Result<void> exchangeable(Sqlite& database, const KeyRow& old, UtcTime now) {
   if (now >= old.info.expires_at) {
     return fail(Code::kDenied, "the key has expired; create a new one");
   }
+  if (old.info.blocked_at) return fail(Code::kDenied, "the key is blocked; unblock it first");
   if (!old.info.replaced_by) return {};
   const Result<KeyRow> successor = find_key(database, *old.info.replaced_by);
   if (!successor) return std::unexpected(successor.error());

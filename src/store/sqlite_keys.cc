@@ -18,11 +18,13 @@ using keys::KeyRow;
 #define SALLYPORT_KEY_COLUMNS                                                                  \
   "kid, mac, pepper_id, version, state, name, owner, created_at, created_by, not_before, "     \
   "expires_at, revoked_at, revoked_by, revoked_why, replaced_by, endpoints, models, modules, " \
-  "purposes, module, purpose, upstream, may_name_organization, layer, restrictions"
+  "purposes, module, purpose, upstream, may_name_organization, layer, restrictions, "          \
+  "blocked_at, blocked_by, blocked_why, mapping"
 
 constexpr char kInsert[] = "INSERT INTO keys (" SALLYPORT_KEY_COLUMNS
                            ") VALUES (?1, ?2, ?3, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
-                           "?15, '', '', ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+                           "?15, '', '', ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, "
+                           "?29)";
 constexpr char kLoad[] = "SELECT " SALLYPORT_KEY_COLUMNS
                          ", last_used_at, root FROM keys LEFT JOIN key_use USING (kid) "
                          "LEFT JOIN key_roots USING (kid) "
@@ -35,10 +37,20 @@ constexpr char kInsertRoot[] = "INSERT INTO key_roots (kid, root) VALUES (?1, ?2
 
 constexpr char kNameLives[] =
     "SELECT 1 FROM keys WHERE name = ?1 AND state <> 'revoked' AND expires_at > ?2 "
-    "AND (?3 = '' OR created_by <> ?3) LIMIT 1";
+    "AND (?3 = '' OR created_by <> ?3 OR blocked_at IS NOT NULL) LIMIT 1";
 constexpr char kRevoke[] =
     "UPDATE keys SET state = 'revoked', revoked_at = ?2, revoked_by = ?3, revoked_why = ?4 "
     "WHERE kid = ?1 AND state <> 'revoked'";
+constexpr char kBlock[] =
+    "UPDATE keys SET blocked_at = ?2, blocked_by = ?3, blocked_why = ?4 "
+    "WHERE kid = ?1 AND blocked_at IS NULL AND state <> 'revoked'";
+constexpr char kUnblock[] =
+    "UPDATE keys SET blocked_at = NULL, blocked_by = NULL, blocked_why = NULL "
+    "WHERE kid = ?1 AND blocked_at IS NOT NULL AND state <> 'revoked'";
+constexpr char kUpdate[] =
+    "UPDATE keys SET owner = ?3, not_before = ?4, expires_at = ?5, modules = ?6, purposes = ?7, "
+    "module = ?8, purpose = ?9, upstream = ?10, may_name_organization = ?11, restrictions = ?12 "
+    "WHERE kid = ?1 AND version = ?2 AND state <> 'revoked'";
 
 std::string join(const std::vector<std::string>& words) {
   std::string lines;
@@ -94,8 +106,12 @@ Result<KeyRow> read_row(const Statement& row) {
   key.info.scope.upstream = row.maybe_text(21);
   key.info.scope.may_name_organization = row.integer(22) != 0;
   key.info.layer = row.text(23);
-  key.info.last_used_at = row.maybe_time(25);
-  key.derive_root = row.text(26);
+  key.info.blocked_at = row.maybe_time(25);
+  key.info.blocked_by = row.maybe_text(26);
+  key.info.blocked_why = row.maybe_text(27);
+  key.info.mapping = row.text(28);
+  key.info.last_used_at = row.maybe_time(29);
+  key.derive_root = row.text(30);
   key.info.derive = !key.derive_root.empty();
   return key;
 }
@@ -122,7 +138,72 @@ void bind_row(Statement& to, const KeyRow& key) {
       .bind(22, key.info.scope.upstream)
       .bind(23, std::int64_t{key.info.scope.may_name_organization})
       .bind(24, std::string_view(key.info.layer))
-      .bind(25, std::string_view(restrictions_json(key.info.restrictions)));
+      .bind(25, std::string_view(restrictions_json(key.info.restrictions)))
+      .bind(26, key.info.blocked_at)
+      .bind(27, key.info.blocked_by)
+      .bind(28, key.info.blocked_why)
+      .bind(29, std::string_view(key.info.mapping));
+}
+
+// The statement runs; what stays as it is is no error.
+Result<void> revoke_row(Sqlite& database, const keys::Revocation& revocation) {
+  const auto update = database.prepare(kRevoke);
+  if (!update) return std::unexpected(update.error());
+  (*update)
+      ->bind(1, std::string_view(revocation.kid))
+      .bind(2, revocation.at)
+      .bind(3, std::string_view(revocation.by))
+      .bind(4, std::string_view(revocation.why));
+  return (*update)->run();
+}
+
+Result<void> block_row(Sqlite& database, const keys::Blocking& blocking) {
+  const auto update = database.prepare(blocking.on ? kBlock : kUnblock);
+  if (!update) return std::unexpected(update.error());
+  (*update)->bind(1, std::string_view(blocking.kid));
+  if (blocking.on) {
+    (*update)
+        ->bind(2, blocking.at)
+        .bind(3, std::string_view(blocking.by))
+        .bind(4, std::string_view(blocking.why));
+  }
+  return (*update)->run();
+}
+
+Result<void> update_row(Sqlite& database, const keys::KeyInfo& key) {
+  {
+    const auto update = database.prepare(kUpdate);
+    if (!update) return std::unexpected(update.error());
+    (*update)
+        ->bind(1, std::string_view(key.kid))
+        .bind(2, static_cast<std::int64_t>(key.version))
+        .bind(3, std::string_view(key.owner))
+        .bind(4, key.not_before)
+        .bind(5, key.expires_at)
+        .bind(6, std::string_view(join(key.scope.modules)))
+        .bind(7, std::string_view(join(key.scope.purposes)))
+        .bind(8, std::string_view(key.scope.module))
+        .bind(9, std::string_view(key.scope.purpose))
+        .bind(10, key.scope.upstream)
+        .bind(11, std::int64_t{key.scope.may_name_organization})
+        .bind(12, std::string_view(restrictions_json(key.restrictions)));
+    const Result<void> updated = (*update)->run();
+    if (!updated || database.changes() == 1) return updated;
+  }
+  const Result<KeyRow> held = find_key(database, key.kid);
+  if (!held) return std::unexpected(held.error());
+  if (held->info.state == keys::KeyState::kRevoked) {
+    return fail(Code::kDenied, "the key is revoked, for good; create a new one");
+  }
+  return fail(Code::kExhausted, "the key was changed by somebody else meanwhile");
+}
+
+// The row as it stands into `rows`, if it is there.
+Result<void> add_row(Sqlite& database, std::string_view kid, std::vector<KeyRow>& rows) {
+  Result<KeyRow> row = find_key(database, kid);
+  if (row) rows.push_back(std::move(*row));
+  if (!row && row.error().code != Code::kNotFound) return std::unexpected(row.error());
+  return {};
 }
 
 }  // namespace
@@ -234,22 +315,44 @@ Result<KeyRow> SqliteKeys::revoke(const keys::Revocation& revocation) {
   if (!database) return std::unexpected(database.error());
   const auto transaction = Transaction::begin(**database);
   if (!transaction) return std::unexpected(transaction.error());
-  {
-    const auto update = (*database)->prepare(kRevoke);
-    if (!update) return std::unexpected(update.error());
-    (*update)
-        ->bind(1, std::string_view(revocation.kid))
-        .bind(2, revocation.at)
-        .bind(3, std::string_view(revocation.by))
-        .bind(4, std::string_view(revocation.why));
-    const Result<void> updated = (*update)->run();
-    if (!updated) return std::unexpected(updated.error());
-  }
+  const Result<void> updated = revoke_row(**database, revocation);
+  if (!updated) return std::unexpected(updated.error());
   Result<KeyRow> row = find_key(**database, revocation.kid);
   if (!row) return row;
   const Result<void> committed = (*transaction)->commit();
   if (!committed) return std::unexpected(committed.error());
   return row;
+}
+
+// One transaction for all of `todo`: act(database, one) changes a row.
+template <class T>
+Result<std::vector<KeyRow>> SqliteKeys::change_all(std::span<const T> todo,
+                                                   Result<void> (*act)(Sqlite&, const T&)) {
+  const std::lock_guard lock(mutex_);
+  const Result<Sqlite*> database = this->database();
+  if (!database) return std::unexpected(database.error());
+  const auto transaction = Transaction::begin(**database);
+  if (!transaction) return std::unexpected(transaction.error());
+  std::vector<KeyRow> rows;
+  for (const T& one : todo) {
+    const Result<void> done = act(**database, one);
+    if (!done) return std::unexpected(done.error());
+    const Result<void> read = add_row(**database, one.kid, rows);
+    if (!read) return std::unexpected(read.error());
+  }
+  const Result<void> committed = (*transaction)->commit();
+  if (!committed) return std::unexpected(committed.error());
+  return rows;
+}
+
+Result<std::vector<KeyRow>> SqliteKeys::revoke_all(std::span<const keys::Revocation> revocations) {
+  return change_all(revocations, &revoke_row);
+}
+Result<std::vector<KeyRow>> SqliteKeys::block(std::span<const keys::Blocking> blockings) {
+  return change_all(blockings, &block_row);
+}
+Result<std::vector<KeyRow>> SqliteKeys::update(std::span<const keys::KeyInfo> keys) {
+  return change_all(keys, &update_row);
 }
 
 }  // namespace sallyport::store

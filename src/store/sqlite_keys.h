@@ -24,6 +24,10 @@ class SqliteKeys final : public keys::KeyStore {
   Result<std::vector<keys::KeyRow>> load(std::uint64_t version) override;
   Result<std::uint64_t> insert(const keys::KeyRow& row, UtcTime now) override;
   Result<keys::KeyRow> revoke(const keys::Revocation& revocation) override;
+  Result<std::vector<keys::KeyRow>> revoke_all(
+      std::span<const keys::Revocation> revocations) override;
+  Result<std::vector<keys::KeyRow>> block(std::span<const keys::Blocking> blockings) override;
+  Result<std::vector<keys::KeyRow>> update(std::span<const keys::KeyInfo> keys) override;
   Result<keys::Rotated> rotate(const keys::Rotation& rotation, UtcTime now) override;
   Result<keys::KeyRow> retire(std::string_view kid, UtcTime ends_at) override;
   Result<std::vector<keys::TokenRevocation>> load_tokens(std::uint64_t version) override;
@@ -36,6 +40,9 @@ class SqliteKeys final : public keys::KeyStore {
 
  private:
   explicit SqliteKeys(std::string path);
+  template <class T>
+  Result<std::vector<keys::KeyRow>> change_all(std::span<const T> todo,
+                                               Result<void> (*act)(Sqlite&, const T&));
   Result<Sqlite*> database();  // opens again when the file was replaced under us
 
   const std::string path_;
