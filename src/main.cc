@@ -117,6 +117,7 @@ int serve(const cli::Invocation& call) {
       way.outcome_synced = of->audit.outcome_synced;
       (*strangers)->add_routes(way.routes);  // what callers without a key may ask
       auto& stages = way.stages;
+      auto ask = std::make_unique<upstream::Ask>(loop, resolver, upstreams);
       stages.push_back(
           cli::must(keys::Identify::make(of->keys, **ring, clock, places->get(),
                                          (*strangers)->proofs())));  // whose request is this?
@@ -124,7 +125,7 @@ int serve(const cli::Invocation& call) {
       stages.push_back(std::make_unique<http::ReadBody>(way.config, scan,
                                                         body_memory));  // whole, valid, bounded
       stages.push_back(std::make_unique<policy::Models>(of->policy));   // may they use this model?
-      stages.push_back(std::make_unique<policy::BodyLimits>());         // tools, streaming, length
+      stages.push_back(std::make_unique<policy::BodyLimits>());         // hosted tools, streaming
       stages.push_back(own_usage.stage());                // sums for the reconciliation
       stages.push_back(std::make_unique<meter::Budgets>(  // can they pay for it?
           of->meter, meter::BudgetParts{.ledger = ledger,
@@ -133,10 +134,12 @@ int serve(const cli::Invocation& call) {
                                         .recorder = recorder,
                                         .clock = clock,
                                         .recorded = of->audit.enabled,
-                                        .provider_usage = (*upkeep)->spend()}));
+                                        .provider_usage = (*upkeep)->spend(),
+                                        .scan = &scan,
+                                        .provider_count = ask.get()}));
       stages.push_back(std::make_unique<meter::Metering>(price_table));  // what did it use?
       if (of->audit.enabled) stages.push_back(std::make_unique<RecordIntent>(recorder, clock));
-      stages.push_back(std::make_unique<upstream::Ask>(loop, resolver, upstreams));
+      stages.push_back(std::move(ask));
     };
   };
   const http::House hall{.clock = clock,

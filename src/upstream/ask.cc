@@ -180,17 +180,19 @@ Ask::Pooled& Ask::pooled_for(const Upstream& upstream) {
   return pools_.back();
 }
 
-Task<std::optional<Refusal>> Ask::admit(Exchange& x) {
+std::shared_ptr<const Upstream> Ask::choose(const Exchange& x) {
   if (reader_.latest() != snapshot_) {
     for (const Pooled& pooled : pools_) pooled.pool->close();
     pools_.clear();
     snapshot_ = reader_.latest();
   }
-  std::optional<std::string> by_key;
-  if (x.principal) by_key = x.principal->upstream;
-  std::shared_ptr<const Upstream> upstream = snapshot_->choose(by_key, x.model);
+  return snapshot_->choose(x.principal ? x.principal->upstream : std::nullopt, x.model);
+}
+
+Task<std::optional<Refusal>> Ask::admit(Exchange& x) {
+  std::shared_ptr<const Upstream> upstream = choose(x);
   if (!upstream) {
-    log::error("upstream.not_configured", {{"upstream", *by_key}});
+    log::error("upstream.not_configured", {{"upstream", x.principal->upstream.value_or("")}});
     co_return Refusal{503, "upstream_not_configured", "The upstream of this key is not configured.",
                       "server_error"};
   }

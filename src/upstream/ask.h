@@ -13,13 +13,14 @@
 #include <optional>
 #include <vector>
 
+#include "exchange/input_count.h"
 #include "exchange/stage.h"
 #include "upstream/pool.h"
 #include "upstream/upstreams.h"
 
 namespace sallyport::upstream {
 
-class Ask final : public Stage {
+class Ask final : public Stage, public InputCount {
  public:
   // One per loop. All three outlive the stage; the stage ends before the loop does.
   Ask(net::Loop& loop, net::Resolver& resolver, const Published<Upstreams>& upstreams);
@@ -27,6 +28,10 @@ class Ask final : public Stage {
 
   const char* name() const override { return "ask"; }
   Task<std::optional<Refusal>> admit(Exchange& x) override;
+  // Before the call itself, of the same upstream, with its credential and connections
+  // (ask_count.cc).
+  Task<std::optional<std::int64_t>> count_input(Exchange& x, std::string question,
+                                                std::int64_t timeout_ms) override;
 
   std::size_t idle_connections() const;  // on the loop's thread
 
@@ -48,7 +53,10 @@ class Ask final : public Stage {
     std::shared_ptr<Pool> pool;
     Published<provider::Credential>::Reader credential;
   };
+  struct Counting;
+  std::shared_ptr<const Upstream> choose(const Exchange& x);
   Pooled& pooled_for(const Upstream& upstream);
+  Task<Result<std::int64_t>> ask_count(const Exchange& x, Counting& counting, bool fresh);
   Task<std::expected<Arrived, Failure>> ask(Exchange& x, Call& call);
   bool take_newer_credential(Exchange& x, Call& call);
   Task<std::expected<Arrived, Failure>> ask_patiently(Exchange& x, Call& call);

@@ -194,4 +194,28 @@ std::expected<std::string, Refusal> write_request_head(const Exchange& x, const 
   return head.take();
 }
 
+std::string write_count_head(const Exchange& x, const Upstream& upstream,
+                             const provider::Credential& credential, std::size_t body_bytes) {
+  const UpstreamConfig& config = upstream.config;
+  HeadWriter head(size_of_head(x, upstream, credential));
+  head.add("POST ");
+  head.add(upstream.url.path);
+  head.add("/responses/input_tokens");
+  if (!config.query.empty()) head.add("?");
+  head.add(config.query);
+  head.add(" HTTP/1.1\r\n");
+  head.field("host", upstream.url.authority());
+  add_credential(head, config, credential);
+  add_payer(head, x, "openai-organization", config.organization);
+  add_payer(head, x, "openai-project", config.project);
+  head.field("content-type", "application/json");
+  head.field("content-length", std::to_string(body_bytes));
+  head.field("accept", "application/json");
+  head.field("accept-encoding", "identity");
+  head.field("user-agent", "sallyport");
+  head.field("x-client-request-id", x.request_id);
+  head.add("\r\n");
+  return head.clean() ? head.take() : std::string();
+}
+
 }  // namespace sallyport::upstream

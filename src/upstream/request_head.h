@@ -15,6 +15,12 @@ namespace sallyport::upstream {
 std::expected<std::string, Refusal> write_request_head(const Exchange& x, const Upstream& upstream,
                                                        const provider::Credential& credential);
 
+// The head of our own question how much the input of `x` is; its body has `body_bytes`. Of the
+// client's fields only who pays goes up, as with the call itself. Empty: a value that would not
+// stand in a head.
+std::string write_count_head(const Exchange& x, const Upstream& upstream,
+                             const provider::Credential& credential, std::size_t body_bytes);
+
 // `client` without the parameters that `configured` sets, then `configured`. A parameter is the
 // same if its name is after percent-decoding.
 std::string join_query(std::string_view client, std::string_view configured);
