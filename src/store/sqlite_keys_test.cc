@@ -321,6 +321,97 @@ TEST_F(SqliteKeysTest, ALockedDatabaseIsUnavailableForWritersAndReadersGoOn) {
   EXPECT_TRUE(store->insert(row("kid000000002", "b"), kStart)) << "recovers without a restart";
 }
 
+TEST_F(SqliteKeysTest, APauseAndAMappingComeBackAsTheyWereWritten) {
+  KeyRow exchanged = row("kid000000001", "ci-web");
+  exchanged.info.mapping = "ci";
+  ASSERT_TRUE(open()->insert(exchanged, kStart));
+  const keys::Blocking on{"kid000000001", true, kStart + 1s, "alice", "looks odd"};
+  const keys::Blocking again{"kid000000001", true, kStart + 2s, "bob", ""};
+  const keys::Blocking off{"kid000000001", false, kStart + 3s, "bob", ""};
+  const keys::Blocking unknown{"kid000000009", true, kStart, "bob", ""};
+  ASSERT_EQ(open()->block({{on, unknown}})->size(), 1u) << "one that is not there is left out";
+  const std::uint64_t version = open()->load(0)->at(0).info.version;
+  EXPECT_EQ(version, 2u) << "other processes hear of it";
+  EXPECT_EQ(open()->block({{again}})->at(0).info.version, version) << "the first time counts";
+  const keys::KeyInfo held = open()->load(0)->at(0).info;
+  EXPECT_EQ(held.blocked_at, kStart + 1s);
+  EXPECT_EQ(held.blocked_by, "alice");
+  EXPECT_EQ(held.blocked_why, "looks odd");
+  EXPECT_EQ(held.mapping, "ci");
+  EXPECT_EQ(held.state, KeyState::kActive);
+  KeyRow beside = row("kid000000002", "ci-web");
+  beside.beside_own = true;
+  EXPECT_EQ(open()->insert(beside, kStart).error().code, Code::kDenied) << "the name is closed";
+  EXPECT_FALSE(open()->block({{off}})->at(0).info.blocked_at);
+  EXPECT_FALSE(open()->load(0)->at(0).info.blocked_by);
+  EXPECT_TRUE(open()->insert(beside, kStart));
+  EXPECT_NE(shell("UPDATE keys SET mapping = 'other'"), "") << "a key does not change its mapping";
+  EXPECT_NE(shell("UPDATE keys SET name = 'other'"), "") << "nor its name";
+}
+
+TEST_F(SqliteKeysTest, AChangeIsWrittenWholeOrNotAtAll) {
+  const auto store = open();
+  for (const char* kid : {"kid000000001", "kid000000002", "kid000000003"}) {
+    ASSERT_TRUE(store->insert(row(kid, std::string("name") + kid[11]), kStart));
+  }
+  std::vector<keys::KeyInfo> keys;
+  for (const KeyRow& held : *store->load(0)) keys.push_back(held.info);
+  ASSERT_TRUE(store->revoke({"kid000000003", kStart, "admin", ""}));
+  for (keys::KeyInfo& key : keys) {
+    key.owner = "team green";
+    key.expires_at = kStart + 1h;
+    key.not_before = kStart + 1s;
+    key.scope.purposes = {"support"};
+    key.scope.upstream = "azure";
+    key.restrictions.limits.requests_per_minute = 7;
+  }
+  const auto owners = [&] {
+    std::string all;
+    for (const KeyRow& held : *open()->load(0)) all += held.info.owner + ";";
+    return all;
+  };
+  EXPECT_EQ(store->update({{keys[0], keys[2]}}).error().code, Code::kDenied) << "one is revoked";
+  EXPECT_EQ(owners(), ";;;");
+  keys[1].version += 1;
+  EXPECT_EQ(store->update({{keys[0], keys[1]}}).error().code, Code::kExhausted)
+      << "one was changed by somebody else";
+  EXPECT_EQ(owners(), ";;;");
+  keys::KeyInfo nobody = keys[0];
+  nobody.kid = "kid000000009";
+  EXPECT_EQ(store->update({{keys[0], nobody}}).error().code, Code::kNotFound);
+  EXPECT_EQ(owners(), ";;;");
+
+  keys[1].version -= 1;
+  const auto rows = store->update({{keys[0], keys[1]}});
+  ASSERT_TRUE(rows) << rows.error().what;
+  EXPECT_EQ(rows->at(1).info.version, 6u);
+  const keys::KeyInfo held = open()->load(4)->at(0).info;
+  EXPECT_EQ(held.owner, "team green");
+  EXPECT_EQ(held.expires_at, kStart + 1h);
+  EXPECT_EQ(held.not_before, kStart + 1s);
+  EXPECT_EQ(held.scope, keys[0].scope);
+  EXPECT_EQ(held.restrictions, keys[0].restrictions);
+  EXPECT_EQ(held.name, "name1");
+}
+
+TEST_F(SqliteKeysTest, ManyAreRevokedAtOnceOrNone) {
+  const auto store = open();
+  std::vector<keys::Revocation> all;
+  for (const char* kid : {"kid000000001", "kid000000002", "kid000000009"}) {
+    if (kid[11] != '9') ASSERT_TRUE(store->insert(row(kid, std::string("n") + kid[11]), kStart));
+    all.push_back({kid, kStart, "admin", "the issuer"});
+  }
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(config_.path.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(store->revoke_all(all).error().code, Code::kUnavailable) << "a busy store";
+  sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
+  sqlite3_close(other);
+  EXPECT_EQ(store->load(0)->at(0).info.state, KeyState::kActive);
+  EXPECT_EQ(store->revoke_all(all)->size(), 2u) << "one that is not there is left out";
+  for (const KeyRow& held : *open()->load(0)) EXPECT_EQ(held.info.state, KeyState::kRevoked);
+}
+
 TEST_F(SqliteKeysTest, ALostFileIsUnavailableAndAReplacedOneIsANewGeneration) {
   const auto store = open();
   ASSERT_TRUE(store->insert(row("kid000000001", "a"), kStart));
