@@ -111,17 +111,18 @@ Result<std::vector<std::string>> PosixFileSystem::list(const std::string& direct
   return names;
 }
 
-Result<std::string> PosixFileSystem::read(const std::string& path, std::size_t bytes_max) {
+Result<std::string> PosixFileSystem::read_at(const std::string& path, std::uint64_t offset,
+                                             std::size_t bytes_max) {
   const Descriptor descriptor = open_retry(path, O_RDONLY);
   if (descriptor.get() < 0) return failed("open", path);
   struct stat status{};
   if (::fstat(descriptor.get(), &status) != 0) return failed("stat", path);
-  std::string bytes(std::min<std::size_t>(bytes_max, static_cast<std::size_t>(status.st_size)),
-                    '\0');
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  std::string bytes(std::min<std::uint64_t>(bytes_max, size - std::min(size, offset)), '\0');
   std::size_t filled = 0;
   while (filled < bytes.size()) {
     const ssize_t n = ::pread(descriptor.get(), bytes.data() + filled, bytes.size() - filled,
-                              static_cast<off_t>(filled));
+                              static_cast<off_t>(offset + filled));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return failed("read", path);
     if (n == 0) break;  // sealed in the meantime: the zero tail is gone

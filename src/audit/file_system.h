@@ -38,6 +38,9 @@ class FileSystem {
       const std::string& directory) = 0;  // names, any order
   // The first `bytes_max` bytes of the file, or all of it when it is shorter.
   virtual Result<std::string> read(const std::string& path, std::size_t bytes_max) = 0;
+  // The same from `offset` on; empty at or behind the end.
+  virtual Result<std::string> read_at(const std::string& path, std::uint64_t offset,
+                                      std::size_t bytes_max) = 0;
   virtual Result<std::unique_ptr<SegmentFile>> create(
       const std::string& path) = 0;                                                 // empties; 0600
   virtual Result<std::unique_ptr<SegmentFile>> open(const std::string& path) = 0;   // must exist
@@ -53,7 +56,11 @@ class PosixFileSystem final : public FileSystem {
  public:
   Result<void> make_directory(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& directory) override;
-  Result<std::string> read(const std::string& path, std::size_t bytes_max) override;
+  Result<std::string> read(const std::string& path, std::size_t bytes_max) override {
+    return read_at(path, 0, bytes_max);
+  }
+  Result<std::string> read_at(const std::string& path, std::uint64_t offset,
+                              std::size_t bytes_max) override;
   Result<std::unique_ptr<SegmentFile>> create(const std::string& path) override;
   Result<std::unique_ptr<SegmentFile>> open(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;

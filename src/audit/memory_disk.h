@@ -85,11 +85,16 @@ class MemoryDisk final : public FileSystem {
     return names;
   }
   Result<std::string> read(const std::string& path, std::size_t bytes_max) override {
+    return read_at(path, 0, bytes_max);
+  }
+  Result<std::string> read_at(const std::string& path, std::uint64_t offset,
+                              std::size_t bytes_max) override {
     const std::lock_guard lock(mutex_);
     if (fault(Operation::kRead, path) != Fault::kNone) return broken("read");
     const auto found = names_.find(path);
     if (found == names_.end()) return fail(Code::kNotFound, "no such file");
-    return found->second->cached.substr(0, bytes_max);
+    const std::string& bytes = found->second->cached;
+    return bytes.substr(std::min<std::uint64_t>(offset, bytes.size()), bytes_max);
   }
   Result<std::unique_ptr<SegmentFile>> create(const std::string& path) override {
     const std::lock_guard lock(mutex_);
