@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// A sink is a receiver that gets a copy of the record: it knows how to say a batch in its own
+// protocol and how to read the answer. All else - cursor, batches, waiting, dead letters, metrics -
+// is the same for all of them and lies in notify/sink_runner.h. Nothing here is on the path of a
+// request, and a record holds no text of prompts, so none can reach a receiver.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "event/event.h"
+#include "net/connect.h"
+#include "net/loop.h"
+#include "notify/config.h"
+
+namespace sallyport::notify {
+
+// One record on its way out.
+struct Outgoing {
+  std::uint64_t seq = 0;
+  std::string id;    // "<origin>:<seq>": the same at every attempt, so that a receiver can tell
+  std::string line;  // as the log has it, without its newline
+  Event event;       // the same, parsed
+};
+using Batch = std::vector<Outgoing>;  // ascending seq, never empty
+
+// What a receiver said to one batch.
+struct Verdict {
+  enum class Kind {
+    kDone,   // all taken, but for the dead ones
+    kAgain,  // may work later: all of it, or only `again`
+    kHalve,  // too large: in two halves; a single record that is too large is dead
+    kStop,   // will not work before a person has changed something (401, 403, 404, 410)
+  };
+  struct Dead {
+    std::size_t index = 0;  // in the batch
+    std::string reason;
+  };
+
+  Kind kind = Kind::kDone;
+  std::vector<std::size_t> again;     // indexes; empty with kAgain: the whole batch
+  std::vector<Dead> dead;             // will never be taken: into the dead letters
+  std::chrono::milliseconds wait{0};  // the receiver's word (Retry-After); 0: ours
+  std::string why;                    // for the operator; no secret, nothing a receiver could forge
+};
+
+// What sinks need of the house. All of it outlives them.
+struct SinkParts {
+  net::Resolver& resolver;
+  const Clock& clock;
+  std::string origin;   // of the log: with the seq it names a record everywhere
+  std::string host;     // of this machine, as receivers show it
+  std::string version;  // of this program
+};
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  // One attempt within the configured time. On the sinks' own loop, one call at a time. The batch
+  // lives as long as somebody holds it.
+  virtual Task<Verdict> deliver(net::Loop& loop, std::shared_ptr<const Batch> batch) = 0;
+  // Called now and then although there is no record (metrics to push, connections to keep).
+  virtual Task<void> idle(net::Loop&) { co_return; }
+};
+
+}  // namespace sallyport::notify
