@@ -60,6 +60,25 @@ Result<keys::RotatedKey> RotationActs::rotate(std::string_view kid_or_name,
   return fail(Code::kUnavailable, KeyActs::kJournalSilent);
 }
 
+void RotationActs::withdraw(const keys::RotatedKey& rotated, const Actor& actor,
+                            std::string_view why) {
+  const std::string& kid = rotated.successor.kid;
+  const auto revoked = ring_.revoke(kid, actor.name, "not delivered");
+  const keys::RotatedKey now{.rotation_id = rotated.rotation_id,
+                             .old = ring_.show(rotated.old.kid).value_or(rotated.old),
+                             .successor = ring_.show(kid).value_or(rotated.successor),
+                             .text = {}};
+  Event made = act_event(clock_, "POST /admin/v1/keys/{key}/rotate", actor, "key.rotate_failed");
+  made.api_key_id = rotated.successor.name;
+  made.kid = kid;
+  made.status = 502;
+  made.error = "not_delivered";
+  made.detail = rotated_detail(rotated.successor, now, why, clock_.now());
+  if (!record_durably(recorder_, std::move(made)) || !revoked) {
+    log::error("admin.rotation_not_withdrawn", {{"kid", kid}, {"actor", actor.name}});
+  }
+}
+
 Result<RevokedToken> RotationActs::revoke_token(std::string_view kid_or_name, std::string_view tid,
                                                 const Actor& actor, std::string_view why) {
   const Result<keys::KeyInfo> parent = ring_.show(kid_or_name);

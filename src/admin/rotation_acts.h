@@ -30,6 +30,8 @@ class RotationActs {
   // kUnavailable with KeyActs::kJournalSilent when the record could not be written.
   Result<keys::RotatedKey> rotate(std::string_view kid_or_name, const keys::RotateOptions& options,
                                   const Actor& actor, std::string_view why);
+  // The new secret did not arrive: its key is revoked, and the record says why.
+  void withdraw(const keys::RotatedKey& rotated, const Actor& actor, std::string_view why);
   Result<RevokedToken> revoke_token(std::string_view kid_or_name, std::string_view tid,
                                     const Actor& actor, std::string_view why);
 

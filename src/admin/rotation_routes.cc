@@ -129,8 +129,9 @@ Task<net::ServerResponse> RotationRoutes::rotate(AdminRequest request) {
     if (key && !known) {
       co_return error_answer(400, "no_delivery_target", "keys.deliver has no target for this key.");
     }
-    // The old key ends when the new one has arrived, not before.
-    work->body.options.keep_old_end = true;
+    // The old key ends when the new one has arrived, not before: but for an incident, where whoever
+    // stole it would have that time.
+    work->body.options.keep_old_end = work->body.options.overlap.count() > 0;
   }
   std::function<void()> act = [acts = parts_.acts, work]() mutable {
     work->done.emplace(acts.rotate(work->key, work->body.options, work->actor, work->body.why));
@@ -155,20 +156,23 @@ Task<net::ServerResponse> RotationRoutes::deliver(std::shared_ptr<Rotating> work
   const Result<void> arrived = co_await parts_.delivery->deliver(parts_.loop, std::move(parcel));
   const auto outcome = std::make_shared<Result<keys::KeyInfo>>(rotated.old);
   const bool well = arrived.has_value();
-  std::function<void()> act = [ring = &parts_.keys, clock = &parts_.clock, outcome, work, well] {
+  const std::string why = well ? "" : arrived.error().what;
+  std::function<void()> act = [ring = &parts_.keys, clock = &parts_.clock, acts = parts_.acts,
+                               outcome, work, well, why]() mutable {
     const keys::RotatedKey& made = **work->done;
-    if (well) {
+    if (!well) {
+      acts.withdraw(made, work->actor, why);
+    } else if (work->body.options.keep_old_end) {
       *outcome = ring->retire(made.old.kid, clock->now() + work->body.options.overlap);
-    } else {
-      (void)ring->revoke(made.successor.kid, work->actor.name, "not delivered");
     }
   };
   co_await run(std::move(act));
   if (!arrived) {
     co_return error_answer(502, "not_delivered",
-                           "The new key could not be delivered and is revoked; the old one keeps "
-                           "its end. " +
-                               arrived.error().what);
+                           std::string("The new key could not be delivered and is revoked; ") +
+                               (work->body.options.keep_old_end ? "the old one keeps its end. "
+                                                                : "the old one is dead. ") +
+                               why);
   }
   if (*outcome) rotated.old = **outcome;
   co_return answer(rotated, true);

@@ -103,7 +103,7 @@ Result<SocketReply> ask_own_house(const config::Config& config, std::string_view
 }
 
 Result<SocketReply> ask_house(const Invocation& call, std::string_view method,
-                              std::string_view target, std::string_view json_body) {
+                              std::string_view target, std::string_view json_body, int patience_s) {
   config::Surroundings around = config::process_surroundings(call.config_file);
   around.follow_secrets = false;
   const config::LoadResult asked = config::load_file(call.config_file, around);
@@ -111,7 +111,8 @@ Result<SocketReply> ask_house(const Invocation& call, std::string_view method,
     tell_problems(call, asked.error());
     return fail(Code::kInvalid, "");
   }
-  Result<SocketReply> reply = ask_socket(asked->config.admin.socket, method, target, json_body);
+  Result<SocketReply> reply =
+      ask_socket(asked->config.admin.socket, method, target, json_body, patience_s);
   if (reply) return reply;
   if (reply.error().code != Code::kNotFound) {
     const Exit code = reply.error().code == Code::kDenied ? kNotPermitted : kUnreachable;

@@ -17,7 +17,8 @@ namespace sallyport::cli {
 // Loads the configuration and asks. What goes wrong is told on call.err; the error's `what` is then
 // empty and its code decides the exit.
 Result<SocketReply> ask_house(const Invocation& call, std::string_view method,
-                              std::string_view target, std::string_view json_body = {});
+                              std::string_view target, std::string_view json_body = {},
+                              int patience_s = kPatienceS);
 
 // Without a server. kDenied: a server has the journal, or the files belong to another user.
 Result<SocketReply> ask_own_house(const config::Config& config, std::string_view method,

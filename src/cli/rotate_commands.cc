@@ -54,6 +54,9 @@ int unreadable(const Invocation& call) {
   return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
 }
 
+// Six attempts of 10 s, and half a minute between them (keys/key_delivery.h).
+constexpr int kDeliveryPatienceS = 120;
+
 std::string rotate_body(const Invocation& call) {
   std::string body;
   JsonWriter json(body);
@@ -94,7 +97,8 @@ int keys_rotate(const Invocation& call, const Programs&) {
     return complain(call, kUsage, "usage", "--incident means an overlap of zero");
   }
   const auto reply =
-      ask_house(call, "POST", "/admin/v1/keys/" + call.value("key") + "/rotate", rotate_body(call));
+      ask_house(call, "POST", "/admin/v1/keys/" + call.value("key") + "/rotate", rotate_body(call),
+                call.has("deliver") ? kDeliveryPatienceS : kPatienceS);
   if (!reply) return exit_of_unasked(reply.error());
   if (reply->status != 201 && reply->status != 200) return complain_of(call, *reply);
   const auto body = JsonValue::parse(reply->body);

@@ -14,7 +14,6 @@
 namespace sallyport::cli {
 namespace {
 
-constexpr int kPatienceS = 15;
 constexpr std::size_t kReplyBytesMax = 64 << 20;  // a list of a hundred thousand keys
 constexpr std::size_t kHeadBytesMax = 16 * 1024;
 
@@ -41,9 +40,10 @@ std::unexpected<Error> connect_failure(int error, const std::string& path) {
   return fail(Code::kUnavailable, path + ": " + std::strerror(error));
 }
 
-std::unexpected<Error> transfer_failure(int error) {
+std::unexpected<Error> transfer_failure(int error, int patience_s) {
   if (error == EAGAIN || error == EWOULDBLOCK) {
-    return fail(Code::kExhausted, "the server did not answer within 15 s");
+    return fail(Code::kExhausted,
+                "the server did not answer within " + std::to_string(patience_s) + " s");
   }
   return fail(Code::kUnavailable, std::string("the connection broke: ") + std::strerror(error));
 }
@@ -67,7 +67,8 @@ Result<SocketReply> parse_reply(std::string_view bytes) {
 }  // namespace
 
 Result<SocketReply> ask_socket(const std::string& socket_path, std::string_view method,
-                               std::string_view target, std::string_view json_body) {
+                               std::string_view target, std::string_view json_body,
+                               int patience_s) {
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   if (socket_path.empty() || socket_path.size() >= sizeof to.sun_path) {
@@ -76,7 +77,7 @@ Result<SocketReply> ask_socket(const std::string& socket_path, std::string_view 
   std::memcpy(to.sun_path, socket_path.data(), socket_path.size());
   const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (socket.get() < 0) return fail(Code::kUnavailable, std::strerror(errno));
-  const timeval patience{.tv_sec = kPatienceS, .tv_usec = 0};
+  const timeval patience{.tv_sec = patience_s, .tv_usec = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
@@ -95,14 +96,14 @@ Result<SocketReply> ask_socket(const std::string& socket_path, std::string_view 
   for (std::size_t sent = 0; sent < request.size();) {
     const ssize_t n =
         ::send(socket.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-    if (n < 0) return transfer_failure(errno);
+    if (n < 0) return transfer_failure(errno, patience_s);
     sent += static_cast<std::size_t>(n);
   }
   std::string bytes;
   char piece[16 * 1024];
   for (;;) {
     const ssize_t n = ::recv(socket.get(), piece, sizeof piece, 0);
-    if (n < 0) return transfer_failure(errno);
+    if (n < 0) return transfer_failure(errno, patience_s);
     if (n == 0) break;
     bytes.append(piece, static_cast<std::size_t>(n));
     if (bytes.size() > kReplyBytesMax) return fail(Code::kExhausted, "the answer is too large");

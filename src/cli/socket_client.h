@@ -14,9 +14,12 @@ struct SocketReply {
   std::string body;
 };
 
+inline constexpr int kPatienceS = 15;  // the server may wait for its journal
+
 // kNotFound: no server listens there. kDenied: the file's permissions forbid it. kExhausted: no
-// answer in time (15 s: the server may wait for its journal). kCorrupt: not an answer.
+// answer within `patience_s`. kCorrupt: not an answer.
 Result<SocketReply> ask_socket(const std::string& socket_path, std::string_view method,
-                               std::string_view target, std::string_view json_body = {});
+                               std::string_view target, std::string_view json_body = {},
+                               int patience_s = kPatienceS);
 
 }  // namespace sallyport::cli

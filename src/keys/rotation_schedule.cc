@@ -89,16 +89,23 @@ Task<std::size_t> RotationSchedule::look(net::Loop& loop) {
   for (const KeyInfo& key : todo) {
     std::string lost;
     if (undelivered(key, listed->keys, now, lost) && !lost.empty()) {
-      std::function<void()> revoke = [ring = &parts_.ring, lost] {
-        (void)ring->revoke(lost, kActor, "its secret was not delivered");
-      };
-      co_await on_disk(loop, std::move(revoke));
+      co_await give_up(loop, key, *find(listed->keys, lost));
     }
     const bool done = co_await rotate(loop, key);
     if (done) ++rotated;
   }
   co_await watch_successors(loop, std::move(listed->keys));
   co_return rotated;
+}
+
+// Nobody got this successor, or nobody knows whether somebody did.
+Task<void> RotationSchedule::give_up(net::Loop& loop, KeyInfo old, KeyInfo lost) {
+  std::function<void()> revoke = [ring = &parts_.ring, kid = lost.kid] {
+    (void)ring->revoke(kid, kActor, "its secret was not delivered");
+  };
+  co_await on_disk(loop, std::move(revoke));
+  const Error why{Code::kUnavailable, "the process ended before the delivery was confirmed"};
+  tell(old, lost, "", &why);
 }
 
 struct RotationSchedule::Work {

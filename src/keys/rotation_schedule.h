@@ -53,6 +53,7 @@ class RotationSchedule {
                    std::string& lost) const;
   Task<bool> rotate(net::Loop& loop, KeyInfo old);
   Task<void> on_disk(net::Loop& loop, std::function<void()> act);
+  Task<void> give_up(net::Loop& loop, KeyInfo old, KeyInfo lost);
   void tell(const KeyInfo& old, const KeyInfo& successor, std::string_view rotation_id,
             const Error* failure);
   Task<void> watch_successors(net::Loop& loop, std::vector<KeyInfo> keys);

@@ -157,6 +157,8 @@ TEST_F(Scheduled, ASecretThatWasLostBeforeItsDeliveryIsReplaced) {
   restart();
   EXPECT_EQ(look(), 1U);
   EXPECT_EQ(check(lost.text->reveal()), KeyFault::kRevoked);
+  EXPECT_EQ(acts(), (Acts{"key.rotate_failed", "key.rotate"}));
+  EXPECT_EQ(recorder_.events[0].kid, lost.successor.kid);
   EXPECT_EQ(check(delivered()), KeyFault::kNone);
   EXPECT_EQ(ring_->show(old_->info.kid)->expires_at, clock_.now() + 10min);
 }
