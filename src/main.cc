@@ -62,6 +62,8 @@ int serve(const cli::Invocation& call) {
   if (!key_store) return serving.cannot("open the store", key_store.error());
   auto ring = keys::KeyRing::open(config->keys, **key_store, clock);
   if (!ring) return serving.cannot("load the keys", ring.error());
+  const Result<void> kept = cli::budgets_kept(config->audit, **ring, clock.now());
+  if (!kept) return serving.misconfigured(kept.error());
   auto places = geo::LocationTable::load(config->geo, clock.now());
   if (!places) return serving.cannot("load the location database", places.error());
   audit::PosixFileSystem files;
@@ -115,6 +117,7 @@ int serve(const cli::Invocation& call) {
       way.keeps = of;
       way.refuse_without_record = of->audit.refuse_on_write_failure;
       way.outcome_synced = of->audit.outcome_synced;
+      way.body_memory = &body_memory;
       (*strangers)->add_routes(way.routes);  // what callers without a key may ask
       auto& stages = way.stages;
       auto ask = std::make_unique<upstream::Ask>(loop, resolver, upstreams);
@@ -152,7 +155,7 @@ int serve(const cli::Invocation& call) {
   const cli::HouseMetrics metrics(gate_counters, *record, **ring, upstreams);
   const meter::BudgetMetrics budget_metrics(ledger);
   const auto rooms = [&](admin::Routes& routes) {
-    admin::add_budget_routes(routes, ledger);
+    admin::add_budget_routes(routes, {ledger, recorder, clock, house, disk});
     admin::add_upstream_routes(routes, {**upkeep, clock});
     if (config->admin.compatible_with.empty()) return;
     admin::add_litellm_routes(routes, {.loop = house,

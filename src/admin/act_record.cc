@@ -33,6 +33,15 @@ std::string act_detail(std::string_view before_json, std::string_view after_json
   return out;
 }
 
+Result<void> budgets_kept(const Recorder& recorder, const Restrictions& restrictions,
+                          std::string_view whose) {
+  if (recorder.keeps() || !restrictions.limits.any_hard()) return {};
+  return fail(Code::kInvalid,
+              std::string(whose) +
+                  ": restrictions.budgets: a hard budget needs a record of every call, and "
+                  "audit.enabled is false; make it soft (\"hard\":false), or enable the audit");
+}
+
 bool record_durably(Recorder& recorder, Event event) {
   constexpr auto kPatience = std::chrono::seconds(5);
   // Shared with the recorder's thread, which may answer after we have gone.

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "event/event.h"
 #include "event/ports/recorder.h"
+#include "event/restrictions.h"
 
 namespace sallyport::admin {
 
@@ -18,6 +19,11 @@ Event act_event(const Clock& clock, std::string endpoint, const Actor& actor, st
 // {"before":..,"after":..,"why":..}; `why` is left out when empty.
 std::string act_detail(std::string_view before_json, std::string_view after_json,
                        std::string_view why = {});
+
+// A hard budget is counted from the journal: without one it cannot be kept, and is refused where it
+// is set (kInvalid). `whose` for the message: "the key app".
+Result<void> budgets_kept(const Recorder& recorder, const Restrictions& restrictions,
+                          std::string_view whose);
 
 // False when the journal did not take it. Blocks up to 5 s: not on a loop.
 bool record_durably(Recorder& recorder, Event event);

@@ -5,7 +5,9 @@
 #include <memory>
 #include <utility>
 
+#include "admin/act_record.h"
 #include "admin/envelope.h"
+#include "base/json_reader.h"
 #include "base/json_writer.h"
 
 namespace sallyport::admin {
@@ -70,12 +72,38 @@ std::string json_of(const meter::AccountView& view) {
   return out;
 }
 
+// What a reset may be asked for.
+struct ResetWish {
+  std::optional<BudgetWindow> window;
+  bool trust_clock = false;
+};
+
+std::optional<ResetWish> read_wish(const net::ServerRequest& request) {
+  ResetWish wish;
+  if (request.body.empty()) return wish;
+  const Result<JsonValue> body = JsonValue::parse(request.body);
+  if (!body || !body->is_object()) return std::nullopt;
+  for (const auto& [member, value] : body->members()) {
+    if (member == "window") {
+      wish.window = parse_budget_window(value.string().value_or(""));
+      if (!wish.window) return std::nullopt;
+    } else if (member == "trust_clock" && value.boolean()) {
+      wish.trust_clock = *value.boolean();
+    } else {
+      return std::nullopt;
+    }
+  }
+  return wish;
+}
+
 class BudgetRoutes {
  public:
-  explicit BudgetRoutes(const meter::Ledger& ledger) : ledger_(ledger) {}
+  explicit BudgetRoutes(BudgetRouteParts parts) : parts_(parts) {}
+
+  Task<net::ServerResponse> reset(AdminRequest request);
 
   net::ServerResponse list(const AdminRequest&) const {
-    std::vector<meter::AccountView> all = ledger_.show({}, kAccountsMax);
+    std::vector<meter::AccountView> all = parts_.ledger.show({}, kAccountsMax);
     std::sort(all.begin(), all.end(),
               [](const auto& a, const auto& b) { return a.state.account < b.state.account; });
     std::string body;
@@ -87,7 +115,7 @@ class BudgetRoutes {
   }
 
   net::ServerResponse show(const AdminRequest& request) const {
-    const std::vector<meter::AccountView> found = ledger_.show(request.names[0], 1);
+    const std::vector<meter::AccountView> found = parts_.ledger.show(request.names[0], 1);
     if (found.empty()) {
       return error_answer(404, "account_not_found",
                           "No call with a budget has used this account yet.");
@@ -96,13 +124,72 @@ class BudgetRoutes {
   }
 
  private:
-  const meter::Ledger& ledger_;
+  // What is done away from the loop; owned by the work, which may outlive the request.
+  struct Reset {
+    std::string account;
+    ResetWish wish;
+    Actor actor;
+    std::optional<Result<meter::Reset>> done;
+  };
+  static void act(const BudgetRouteParts& parts, Reset& reset);
+
+  BudgetRouteParts parts_;
 };
+
+// The account is in force again at once, and as before if no record can be made of it.
+void BudgetRoutes::act(const BudgetRouteParts& parts, Reset& reset) {
+  if (!parts.recorder.accepting()) {
+    reset.done.emplace(fail(Code::kUnavailable, KeyActs::kJournalSilent));
+    return;
+  }
+  Event event = act_event(parts.clock, "POST /admin/v1/budgets/{account...}/reset", reset.actor,
+                          std::string(meter::kResetAction));
+  reset.done.emplace(parts.ledger.reset(reset.account, reset.wish.window, reset.wish.trust_clock,
+                                        event.request_id));
+  if (!*reset.done) return;
+  const meter::Reset done = **reset.done;
+  event.status = 200;
+  meter::fill_reset(event, done);
+  if (record_durably(parts.recorder, std::move(event))) return;
+  parts.ledger.undo(done);
+  reset.done.emplace(fail(Code::kUnavailable, KeyActs::kJournalSilent));
+}
+
+Task<net::ServerResponse> BudgetRoutes::reset(AdminRequest request) {
+  if (!request.http.body.empty()) {
+    if (auto bad = bad_json_request(request.http)) co_return std::move(*bad);
+  }
+  const std::optional<ResetWish> wish = read_wish(request.http);
+  if (!wish) {
+    co_return error_answer(400, "invalid_body",
+                           "Send {\"window\":\"minute|hour|day|month|total\","
+                           "\"trust_clock\":true}, either or nothing.");
+  }
+  auto reset = std::make_shared<Reset>();
+  reset->account = request.names[0];
+  reset->wish = *wish;
+  reset->actor = request.actor();
+  std::function<void()> work = [parts = parts_, reset] { act(parts, *reset); };
+  co_await parts_.offload.run(parts_.loop, std::move(work));
+  const Result<meter::Reset>& done = *reset->done;
+  if (!done && done.error().code == Code::kNotFound) {
+    co_return error_answer(404, "account_not_found", done.error().what);
+  }
+  if (!done && done.error().code == Code::kDenied) {
+    co_return error_answer(409, "clock_differs", done.error().what, "trust_clock");
+  }
+  if (!done) {
+    co_return error_answer(503, "journal_unavailable",
+                           "The journal cannot write; nothing was done.");
+  }
+  const std::vector<meter::AccountView> now = parts_.ledger.show(done->account, 1);
+  co_return json_answer(200, now.empty() ? std::string("{}") : json_of(now[0]));
+}
 
 }  // namespace
 
-void add_budget_routes(Routes& routes, const meter::Ledger& ledger) {
-  const auto budgets = std::make_shared<BudgetRoutes>(ledger);
+void add_budget_routes(Routes& routes, BudgetRouteParts parts) {
+  const auto budgets = std::make_shared<BudgetRoutes>(parts);
   routes.add({.method = "GET",
               .path = "/admin/v1/budgets",
               .least = Role::kViewer,
@@ -115,6 +202,15 @@ void add_budget_routes(Routes& routes, const meter::Ledger& ledger) {
               .act = {},
               .summary = "One account: `key:user_42`, `project:acme/support`.",
               .handle = handler(budgets, &BudgetRoutes::show)});
+  routes.add({.method = "POST",
+              .path = "/admin/v1/budgets/{account...}/reset",
+              .least = Role::kAdmin,
+              .act = meter::kResetAction,
+              .summary =
+                  "Empties its windows, or `{\"window\":\"day\"}`; 409 while the ledger's time "
+                  "is ahead of the clock, unless `{\"trust_clock\":true}`.",
+              .handle = handler(budgets, &BudgetRoutes::reset),
+              .records_itself = true});
 }
 
 }  // namespace sallyport::admin

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was spent, what is held back and what is allowed, by account: read only.
+// What was spent, what is held back and what is allowed, by account; and the reset of one.
 #pragma once
 
 #include "admin/routes.h"
+#include "base/clock.h"
+#include "event/ports/recorder.h"
 #include "meter/ledger.h"
+#include "net/offload.h"
 
 namespace sallyport::admin {
 
-// `ledger` outlives the routes.
-void add_budget_routes(Routes& routes, const meter::Ledger& ledger);
+// All outlive the routes.
+struct BudgetRouteParts {
+  meter::Ledger& ledger;
+  Recorder& recorder;
+  const Clock& clock;
+  net::Loop& loop;
+  net::Offload& offload;  // waits for the journal
+};
+void add_budget_routes(Routes& routes, BudgetRouteParts parts);
 
 }  // namespace sallyport::admin

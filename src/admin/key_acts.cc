@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "admin/act_record.h"
 #include "admin/key_json.h"
 #include "base/json_writer.h"
 #include "base/log.h"
@@ -65,6 +66,8 @@ bool KeyActs::record(Event event) {
 Result<keys::CreatedKey> KeyActs::create(const keys::KeySpec& spec, const Actor& actor,
                                          std::string_view why) {
   if (!recorder_.accepting()) return fail(Code::kUnavailable, kJournalSilent);
+  const Result<void> kept = budgets_kept(recorder_, spec.restrictions, "the key " + spec.name);
+  if (!kept) return std::unexpected(kept.error());
   Result<keys::CreatedKey> created = ring_.create(spec, actor.name);
   if (!created) return created;
   Event made = event("POST /admin/v1/keys", actor, "key.create");

@@ -13,6 +13,8 @@ Result<PutLayers> LayerActs::put(std::span<const keys::LayerSpec> specs, bool on
                                  const Actor& actor) {
   if (!recorder_.accepting()) return fail(Code::kUnavailable, KeyActs::kJournalSilent);
   for (const keys::LayerSpec& spec : specs) {
+    const Result<void> kept = budgets_kept(recorder_, spec.restrictions, "the layer " + spec.path);
+    if (!kept) return std::unexpected(kept.error());
     if (only_new && ring_.layer(spec.path)) {
       return fail(Code::kDenied, "the layer " + spec.path + " is there already");
     }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// `sallyport budgets show [ACCOUNT]`: asked over the admin socket, since the sums are in memory.
+// `sallyport budgets show [ACCOUNT]` and `budgets reset ACCOUNT`: asked over the admin socket,
+// since the sums are in memory.
 #include <fmt/format.h>
 
 #include <ostream>
 
 #include "base/json_reader.h"
+#include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/socket_client.h"
 #include "config/load.h"
@@ -43,47 +45,92 @@ constexpr const char* kHeading =
     "account                                  unit     per     kind           amount            "
     "spent             held share\n";
 
-}  // namespace
+const std::string kBudgets = "/admin/v1/budgets";
 
-int budgets_show(const Invocation& call, const Programs&) {
+struct Reply {
+  std::string text;
+  JsonValue json;
+};
+
+Exit exit_of_status(int status) {
+  if (status == 400) return kUsage;
+  if (status == 401 || status == 403) return kNotPermitted;
+  if (status == 404) return kNotFound;
+  if (status == 409) return kConflict;
+  return status >= 500 ? kUnreachable : kFailed;
+}
+
+// What goes wrong is told, and its exit code left in `code`.
+std::optional<Reply> ask(const Invocation& call, std::string_view method, const std::string& target,
+                         std::string_view body, int& code) {
   config::Surroundings around = config::process_surroundings(call.config_file);
   around.follow_secrets = false;
   const config::LoadResult loaded = config::load_file(call.config_file, around);
   if (!loaded) {
-    return complain(call, kUsage, "configuration",
+    code = complain(call, kUsage, "configuration",
                     config::format_problem(call.config_file, loaded.error().front()),
                     "sallyport config check");
+    return std::nullopt;
   }
-  const std::string account = call.value("account");
-  std::string target = "/admin/v1/budgets";
-  if (!account.empty()) target += "/" + account;
-  const auto reply = ask_socket(loaded->config.admin.socket, "GET", target);
+  auto reply = ask_socket(loaded->config.admin.socket, method, target, body);
   if (!reply) {
-    const Exit code = reply.error().code == Code::kDenied ? kNotPermitted : kUnreachable;
-    return complain(call, code, name(reply.error().code), reply.error().what,
-                    "start it with  sallyport serve");
+    code = complain(call, reply.error().code == Code::kDenied ? kNotPermitted : kUnreachable,
+                    name(reply.error().code), reply.error().what, "start it with  sallyport serve");
+    return std::nullopt;
   }
-  if (reply->status == 404) {
-    return complain(call, kFailed, "account_not_found",
-                    "no call with a budget has used this account yet");
-  }
-  const auto body = JsonValue::parse(reply->body);
-  if (reply->status != 200 || !body) {
-    return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  }
+  const auto answer = JsonValue::parse(reply->body);
+  if (reply->status == 200 && answer) return Reply{std::move(reply->body), *answer};
+  const auto error = answer ? answer->at("error") : std::nullopt;
+  const bool clock = reply->status == 409;
+  code = complain(call, exit_of_status(reply->status),
+                  error ? text_of(*error, "code") : "unexpected_answer",
+                  error ? text_of(*error, "message") : "the answer cannot be read",
+                  clock ? "if the clock is right now:  --trust-clock" : "");
+  return std::nullopt;
+}
+
+}  // namespace
+
+int budgets_show(const Invocation& call, const Programs&) {
+  const std::string account = call.value("account");
+  const std::string target = account.empty() ? kBudgets : kBudgets + ("/" + account);
+  int code = kOk;
+  const auto reply = ask(call, "GET", target, {}, code);
+  if (!reply) return code;
   if (call.json) {
-    call.out << reply->body << "\n";
+    call.out << reply->text << "\n";
     return kOk;
   }
   call.out << kHeading;
   if (!account.empty()) {
-    print_account(call.out, *body);
+    print_account(call.out, reply->json);
     return kOk;
   }
-  const auto data = body->at("data");
+  const auto data = reply->json.at("data");
   for (const JsonValue& one : data ? data->items() : std::vector<JsonValue>()) {
     print_account(call.out, one);
   }
+  return kOk;
+}
+
+int budgets_reset(const Invocation& call, const Programs&) {
+  const std::string account = call.value("account");
+  std::string body;
+  JsonWriter json(body);
+  json.begin_object();
+  if (call.has("window")) json.field("window", call.value("window"));
+  if (call.has("trust-clock")) json.field("trust_clock", true);
+  json.end_object();
+  int code = kOk;
+  const auto reply = ask(call, "POST", kBudgets + ("/" + account + "/reset"), body, code);
+  if (!reply) return code;
+  if (call.json) {
+    call.out << reply->text << "\n";
+    return kOk;
+  }
+  if (call.quiet) return kOk;
+  call.out << kHeading;
+  print_account(call.out, reply->json);
   return kOk;
 }
 

@@ -108,6 +108,7 @@ int admin_token(const Invocation& call, const Programs& programs);
 int admin_tokens(const Invocation& call, const Programs& programs);
 int server_status(const Invocation& call, const Programs& programs);
 int budgets_show(const Invocation& call, const Programs& programs);
+int budgets_reset(const Invocation& call, const Programs& programs);
 int audit_query(const Invocation& call, const Programs& programs);
 int audit_verify(const Invocation& call, const Programs& programs);
 int config_check(const Invocation& call, const Programs& programs);

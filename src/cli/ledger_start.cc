@@ -11,7 +11,8 @@ namespace {
 
 // Most lines of a journal have nothing to do with budgets; they are not parsed.
 bool concerns_budgets(std::string_view line) {
-  return line.contains("\"reserved_tokens\":") || line.contains("\"budget_alert\"");
+  return line.contains("\"reserved_tokens\":") || line.contains("\"budget_alert\"") ||
+         line.contains("\"budget.reset\"");
 }
 
 Result<std::uint64_t> replay(meter::Ledger& ledger, std::uint64_t from_seq,
@@ -46,6 +47,25 @@ Result<std::uint64_t> replay(meter::Ledger& ledger, std::uint64_t from_seq,
 }
 
 }  // namespace
+
+Result<void> budgets_kept(const audit::Config& audit, const keys::KeyRing& ring, UtcTime now) {
+  if (audit.enabled) return {};
+  const auto refuse = [](const std::string& whose) {
+    return fail(Code::kInvalid,
+                "audit.enabled is false, and " + whose +
+                    " has a hard budget, which is counted from the journal. Set audit.enabled: "
+                    "true; in a gate that was started so, the budget can be made soft");
+  };
+  for (const keys::LayerInfo& layer : ring.layers()) {
+    const bool dead = layer.revoked_at || (layer.expires_at && *layer.expires_at <= now);
+    if (!dead && layer.restrictions.limits.any_hard()) return refuse("the layer " + layer.path);
+  }
+  for (const keys::KeyInfo& key : ring.list()) {
+    const bool dead = key.state == keys::KeyState::kRevoked || key.expires_at <= now;
+    if (!dead && key.restrictions.limits.any_hard()) return refuse("the key " + key.name);
+  }
+  return {};
+}
 
 Result<void> start_ledger(meter::Ledger& ledger, meter::LedgerStore& store,
                           const std::optional<std::string>& journal, audit::FileSystem& files) {

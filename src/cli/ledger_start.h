@@ -10,13 +10,20 @@
 #include <string>
 #include <thread>
 
+#include "audit/config.h"
 #include "audit/file_system.h"
+#include "base/clock.h"
 #include "base/result.h"
 #include "event/ports/recorder.h"
+#include "keys/key_ring.h"
 #include "meter/ledger.h"
 #include "meter/ledger_store.h"
 
 namespace sallyport::cli {
+
+// audit.enabled: false, and a living key or layer has a hard budget: kInvalid, and names it. Such a
+// gate must not start; what is set later by another process is refused call by call.
+Result<void> budgets_kept(const audit::Config& audit, const keys::KeyRing& ring, UtcTime now);
 
 // `journal` is the directory of a journal that was opened (so that what a crash left open has its
 // outcomes); without one nothing is replayed. An error: the sums would be too small, so no call may

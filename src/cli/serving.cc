@@ -104,6 +104,11 @@ int Serving::cannot(const char* what, const Error& why) const {
   return kFailed;
 }
 
+int Serving::misconfigured(const Error& why) const {
+  call_.err << "error: " << why.what << "\n";
+  return kUsage;
+}
+
 Result<void> Serving::open_doors(net::Loop& house, admin::AdminApi& api, SettingStore& settings) {
   const admin::Config& config = config_->admin;
   auto token = admin::ensure_admin_token(settings);

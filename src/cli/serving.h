@@ -75,6 +75,8 @@ class Serving {
 
   // "cannot DO: WHY" for the operator; the exit code.
   int cannot(const char* what, const Error& why) const;
+  // The configuration does not go with what is in the store.
+  int misconfigured(const Error& why) const;
 
   // Listens on the admin address and socket; makes the admin token at the first start.
   Result<void> open_doors(net::Loop& house, admin::AdminApi& api, SettingStore& settings);

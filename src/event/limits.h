@@ -32,6 +32,12 @@ struct Limits {
   bool empty() const {
     return budgets.empty() && !requests_per_minute && !tokens_per_minute && !parallel_max;
   }
+  bool any_hard() const {
+    for (const Budget& budget : budgets) {
+      if (budget.hard) return true;
+    }
+    return false;
+  }
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 

@@ -13,6 +13,7 @@ class NoRecord final : public Recorder {
     if (done) done(std::uint64_t{0});
   }
   bool accepting() const override { return true; }
+  bool keeps() const override { return false; }
 };
 
 }  // namespace sallyport

@@ -70,6 +70,23 @@ struct Need {
   bool unbounded = false;             // worst is not known: passes only while nothing is used up
 };
 
+// What a reset took off one window of an account.
+struct ResetWindow {
+  BudgetWindow window = BudgetWindow::kMonth;
+  std::int64_t start_ms = 0;  // of the window it is in now
+  std::array<std::int64_t, kUnits> taken_off{};
+  std::uint8_t alerted[kUnits] = {};  // what had been told
+};
+
+// An operator gave an account its budgets again. Its record is read at a start (docs/budgets.md).
+struct Reset {
+  std::string id;  // of its record
+  std::string account;
+  std::int64_t time_ms = 0;      // the ledger's, from then on
+  std::int64_t time_was_ms = 0;  // before; later than time_ms: a clock had been ahead
+  std::vector<ResetWindow> windows;
+};
+
 struct AccountView {
   AccountState state;
   std::array<std::array<std::int64_t, kUnits>, kWindows> held{};
@@ -131,6 +148,16 @@ class Ledger {
   // What was used is not known: all of it counts as used.
   void stand(Reservation reservation, std::vector<Alert>& alerts);
 
+  // Empties the windows of an account (`only`: one of them); calls under way keep what they hold.
+  // kNotFound: no such account. kDenied: the ledger's time is ahead of the clock by more than a
+  // minute, so that its windows lie in the future, and `trust_clock` is false. With it the
+  // ledger's time comes back to the clock, and what all other accounts spent in windows of the
+  // future counts in those of now. Record it with reset_event(), or undo it.
+  Result<Reset> reset(std::string_view account, std::optional<BudgetWindow> only, bool trust_clock,
+                      std::string id);
+  // It could not be recorded: what it took off is spent again. The time stays.
+  void undo(const Reset& reset);
+
   // ---- Start and checkpoints.
   void load(const LedgerState& state);
   // A record after the checkpoint, in the order of the journal.
@@ -176,6 +203,8 @@ class Ledger {
   void replay_intent(const Event& event);
   void replay_outcome(const Event& event);
   void replay_alert(const Event& event);
+  void replay_reset(const Event& event);
+  void bring_back_time(std::int64_t at_ms);
   void purge_closed(std::uint64_t seq);
   void forget_expired(LedgerState& state);
   void count(LimitKind limit, std::string_view account);
@@ -198,6 +227,11 @@ class Ledger {
   std::unordered_map<std::string, Entry*, Hash, std::equal_to<>> replayed_;
   std::unordered_set<std::string, Hash, std::equal_to<>> known_closed_;
 };
+
+// The record of a reset: kind admin, action "budget.reset", detail with before and after. Who did
+// it from where is for the caller to fill in.
+inline constexpr std::string_view kResetAction = "budget.reset";
+void fill_reset(Event& event, const Reset& reset);
 
 // "organisation", "project", "principal", "key", "token" of an account's name, as an index; the
 // last for anything else.

@@ -92,9 +92,15 @@ void Ledger::replay(const Event& event) {
     replay_alert(event);
     return;
   }
+  if (event.kind == Kind::kAdmin && event.action == kResetAction) {
+    const std::lock_guard lock(mutex_);
+    replay_reset(event);
+    return;
+  }
   if (!event.reserved_tokens || event.request_id.empty()) return;
   const std::lock_guard lock(mutex_);
-  latest_ms_ = std::max(latest_ms_, ms_of(event.timestamp_utc));
+  // The log's time never goes back; what the clock said is what the ledger went by.
+  latest_ms_ = std::max(latest_ms_, ms_of(event.timestamp_utc) - event.time_raised_ms.value_or(0));
   if (known_closed_.contains(event.request_id)) return;
   if (event.kind == Kind::kIntent) replay_intent(event);
   if (event.kind == Kind::kRequest) replay_outcome(event);

@@ -48,6 +48,9 @@ class Recorder {
   // Every record up to this seq survives a loss of power. 0: not known. Any thread; cheap.
   virtual std::uint64_t durable_seq() const { return 0; }
 
+  // False: there is no journal (audit.enabled: false), and what needs one must not be begun.
+  virtual bool keeps() const { return true; }
+
   // False while the journal cannot write: ask before work that costs money is begun.
   virtual bool accepting() const = 0;
 };
