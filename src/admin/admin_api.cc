@@ -120,11 +120,12 @@ AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Acces
 
 std::optional<net::ServerResponse> AdminApi::open_page(const net::ServerRequest& request) const {
   const bool near = request.local_socket || request.peer.address.is_loopback();
-  const bool health = request.path == "/health/liveliness" || request.path == "/health/readiness";
+  const bool ready = request.path == "/health/readiness" || request.path == "/readyz";
+  const bool health = ready || request.path == "/health/liveliness";
   if (!health && !(request.path == "/metrics" && near)) return std::nullopt;
   if (request.method != "GET" && request.method != "HEAD") return method_not_allowed("GET");
   if (request.path == "/metrics") return metrics();
-  if (request.path == "/health/readiness") return readiness();
+  if (ready) return readiness();
   return text_answer(200, "text/plain; charset=utf-8", "alive\n");
 }
 
@@ -149,10 +150,14 @@ Task<net::ServerResponse> AdminApi::handle(net::ServerRequest request) {
                      "origin");
   }
   if (auto page = open_page(request)) co_return std::move(*page);
+  std::optional<Routes::Match> match = routes_.find(request.method, request.path);
+  if (match && match->route->open) {
+    Task<net::ServerResponse> answer = act(std::move(request), Caller(), std::move(*match));
+    co_return co_await answer;
+  }
 
   Task<std::optional<Caller>> asking = access_->identify(request);
   std::optional<Caller> caller = co_await asking;
-  std::optional<Routes::Match> match = routes_.find(request.method, request.path);
   if (!caller) {
     if (match && !match->route->key_refusal.empty() && is_gateway_key(bearer_of(request))) {
       co_return refuse(request, nullptr, 403, "not_an_admin_token", match->route->key_refusal);

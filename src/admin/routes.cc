@@ -33,6 +33,7 @@ const char* complaint(const Route& route, std::span<const Route> others) {
   const bool reads = route.method == "GET";
   if (!route.handle) return "has no handler";
   if (reads != route.act.empty()) return "needs an act if it changes, and none if it reads";
+  if (route.open && !reads) return "is open and changes something";
   if (route.summary.empty() || !route.path.starts_with('/')) return "is incomplete";
   const bool twice = std::ranges::any_of(others, [&](const Route& other) {
     return other.method == route.method && other.path == route.path;
@@ -99,7 +100,7 @@ std::string routes_manual(std::span<const Route> routes) {
   std::string out = "| request | least role | act in the record | |\n|---|---|---|---|\n";
   for (const Route& route : routes) {
     out += "| `" + std::string(route.method) + " " + std::string(route.path) + "` | " +
-           std::string(name(route.least)) + " | ";
+           std::string(route.open ? "none" : name(route.least)) + " | ";
     out += route.act.empty() ? "" : "`" + std::string(route.act) + "`";
     out += " | " + std::string(route.summary) + " |\n";
   }

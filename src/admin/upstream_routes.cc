@@ -2,11 +2,15 @@
 #include "admin/upstream_routes.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "admin/envelope.h"
 #include "base/json_reader.h"
 #include "base/json_writer.h"
+#include "provider/identity_key.h"
 
 namespace sallyport::admin {
 namespace {
@@ -50,6 +54,7 @@ void write_status(JsonWriter& json, const CredentialStatus& status) {
   write_time(json, "renew_at", status.renew_at);
   write_time(json, "ends_at", status.ends_at);
   json.field("pending_deletions", static_cast<std::uint64_t>(status.pending_deletions));
+  json.field("trouble", provider::trouble_of(status));
   json.key("rotation");
   if (status.last) {
     write_rotation(json, *status.last);
@@ -109,6 +114,75 @@ net::ServerResponse error_of(const Error& error) {
     default:
       return error_answer(503, "provider_unavailable", error.what);
   }
+}
+
+constexpr std::string_view kKeySetPath = "/.well-known/jwks.json";
+constexpr std::string_view kDiscoveryPath = "/.well-known/openid-configuration";
+constexpr const char* kCacheFor = "public, max-age=300";
+
+// Public, and the same until the next start.
+net::ServerResponse public_answer(std::string body) {
+  net::ServerResponse answer = json_answer(200, std::move(body));
+  for (auto& [name, value] : answer.headers) {
+    if (name == "cache-control") value = kCacheFor;
+  }
+  return answer;
+}
+
+// What verifiers of our own identity read (OpenID Connect Discovery 1.0, RFC 7517).
+class OwnIssuers {
+ public:
+  explicit OwnIssuers(const std::vector<provider::OwnIssuer>& all) {
+    std::set<std::string> keys;
+    for (const provider::OwnIssuer& one : all) {
+      keys.insert(one.jwk);
+      issuers_.insert(one.issuer);
+    }
+    key_set_ = provider::jwks_of(keys);
+  }
+
+  net::ServerResponse key_set(const AdminRequest&) const { return public_answer(key_set_); }
+
+  // Of the only issuer: a document of several would be nobody's.
+  net::ServerResponse discovery(const AdminRequest&) const {
+    if (issuers_.size() != 1) {
+      return error_answer(404, "several_issuers", "The upstreams have different lease.issuer.");
+    }
+    std::string base = *issuers_.begin();
+    while (base.ends_with('/')) base.pop_back();
+    std::string body;
+    JsonWriter json(body);
+    json.begin_object().field("issuer", *issuers_.begin());
+    json.field("jwks_uri", base + std::string(kKeySetPath));
+    for (const auto& [name, value] : {std::pair{"response_types_supported", "id_token"},
+                                      {"subject_types_supported", "public"},
+                                      {"id_token_signing_alg_values_supported", "RS256"}}) {
+      json.key(name).begin_array().value(value).end_array();
+    }
+    json.end_object();
+    return public_answer(std::move(body));
+  }
+
+ private:
+  std::set<std::string> issuers_;
+  std::string key_set_;
+};
+
+void add_issuer_routes(Routes& routes, const std::vector<provider::OwnIssuer>& issuers) {
+  const auto self = std::make_shared<OwnIssuers>(issuers);
+  routes.add({.method = "GET",
+              .path = kKeySetPath,
+              .least = Role::kViewer,
+              .summary = "The public keys of this gate's own identity; only with workload "
+                         "identity.",
+              .handle = handler(self, &OwnIssuers::key_set),
+              .open = true});
+  routes.add({.method = "GET",
+              .path = kDiscoveryPath,
+              .least = Role::kViewer,
+              .summary = "The issuer of this identity and where its keys are.",
+              .handle = handler(self, &OwnIssuers::discovery),
+              .open = true});
 }
 
 class UpstreamRoutes {
@@ -187,6 +261,8 @@ class UpstreamRoutes {
 }  // namespace
 
 void add_upstream_routes(Routes& routes, UpstreamRouteParts parts) {
+  const auto issuers = parts.upkeep.issuers();
+  if (!issuers.empty()) add_issuer_routes(routes, issuers);
   const auto self = std::make_shared<UpstreamRoutes>(parts);
   routes.add({.method = "GET",
               .path = "/admin/v1/upstreams",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// /admin/v1/upstreams and /admin/v1/usage/reconciliation: the credentials shown to providers, their
-// renewal, and the provider's usage beside ours. All on the house's loop, where the upkeep lives.
+// The public documents of our own identity, /admin/v1/upstreams and /admin/v1/usage/reconciliation:
+// the credentials shown to providers, their renewal, and the provider's usage beside ours. All on
+// the house's loop, where the upkeep lives.
 #pragma once
 
 #include "admin/routes.h"

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <ostream>
 
+#include "base/json_reader.h"
 #include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/socket_client.h"
@@ -161,6 +162,24 @@ int report(const Invocation& call, const Diagnoses& found) {
 
 }  // namespace
 
+void examine_server(std::string_view readiness, Diagnoses& found) {
+  const auto body = JsonValue::parse(readiness);
+  const auto checks = body ? body->at("checks") : std::nullopt;
+  if (!checks) return;
+  for (const JsonValue& check : checks->items()) {
+    const auto ok = check.at("ok"), essential = check.at("essential"), what = check.at("name"),
+               detail = check.at("detail");
+    if (!what || (ok && ok->boolean() == true)) continue;
+    const std::string name = "server " + std::string(what->string().value_or(""));
+    const bool credential = name.starts_with("server credential.");
+    const std::string fix = credential ? "sallyport upstream list; docs/provider-credentials.md"
+                                       : "sallyport status; the server's own log says more";
+    const std::string said(detail ? detail->string().value_or("") : "");
+    const bool fatal = essential && essential->boolean() == true;
+    fatal ? bad(found, name, said, fix) : warn(found, name, said, fix);
+  }
+}
+
 void examine_dangers(const config::Config& config, Diagnoses& found) {
   if (!config.keys.required) {
     bad(found, "keys.required", "false: anybody who reaches the port uses your provider's key",
@@ -273,6 +292,10 @@ int doctor(const Invocation& call, const Programs&) {
   options.server_runs = status && status->status == 200;
   for (Diagnosis& diagnosis : examine(loaded->config, options))
     found.push_back(std::move(diagnosis));
+  if (options.server_runs) {
+    const auto ready = ask_socket(loaded->config.admin.socket, "GET", "/health/readiness");
+    if (ready) examine_server(ready->body, found);
+  }
   return report(call, found);
 }
 

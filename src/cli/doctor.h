@@ -36,5 +36,7 @@ void examine_tls_files(std::string_view name, const std::string& certificate,
 void examine_ports(const config::Config& config, bool server_runs, Diagnoses& found);
 void examine_host(const config::Config& config, Diagnoses& found);
 void examine_upstreams(const config::Config& config, Diagnoses& found);
+// What the running server says of itself and is not well; the body of /health/readiness.
+void examine_server(std::string_view readiness, Diagnoses& found);
 
 }  // namespace sallyport::cli

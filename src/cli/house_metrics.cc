@@ -84,6 +84,9 @@ void HouseMetrics::collect_upstreams(MetricSink& sink) const {
                  read(counters.reused));
     sink.counter("sallyport_upstream_retries", "Calls tried again, nothing having been sent.",
                  {{"upstream", name}}, read(counters.retries));
+    sink.counter("sallyport_upstream_asked_again",
+                 "Calls asked once more, their credential having just been replaced.",
+                 {{"upstream", name}}, read(counters.asked_again));
     for (std::size_t i = 0; i < upstream::kFaults; ++i) {
       sink.counter("sallyport_upstream_faults", "Calls that failed, by cause.",
                    {{"upstream", name}, {"fault", upstream::name(static_cast<upstream::Fault>(i))}},
@@ -96,7 +99,59 @@ void HouseMetrics::collect_upstreams(MetricSink& sink) const {
       sink.gauge("sallyport_breaker_state", "1 for the state the breaker is in.",
                  {{"upstream", name}, {"state", upstream::name(state)}}, now == state ? 1 : 0);
     }
+    collect_credential(sink, *upstream);
   }
+}
+
+// Times are seconds since 1970: an age is time() minus it.
+void HouseMetrics::collect_credential(MetricSink& sink, const upstream::Upstream& upstream) {
+  const MetricLabels labels{{"upstream", upstream.config.name}};
+  const provider::CredentialStatus status = upstream.credential->status();
+  if (status.mode == "static") return;
+  sink.gauge("sallyport_credential_usable", "1 while there is a credential to show the provider.",
+             labels, upstream.credential->current() ? 1 : 0);
+  const auto tell_time = [&](std::string_view family, std::string_view help,
+                             const std::optional<UtcTime>& time) {
+    if (time) {
+      sink.gauge(family, help, labels,
+                 static_cast<double>(time->time_since_epoch().count()) / 1000);
+    }
+  };
+  tell_time("sallyport_credential_issued_seconds",
+            "When the credential in use was made; time() minus it is its age.", status.issued_at);
+  tell_time("sallyport_credential_renew_seconds", "When it is to be renewed.", status.renew_at);
+  tell_time("sallyport_credential_ends_seconds", "When its life is over.", status.ends_at);
+  sink.gauge("sallyport_credential_pending_deletions", "Old credentials not yet proved dead.",
+             labels, static_cast<double>(status.pending_deletions));
+  if (!status.last) return;
+  tell_time("sallyport_credential_rotation_started_seconds", "When the newest renewal began.",
+            status.last->started_at);
+  sink.gauge("sallyport_credential_rotation_failed", "1 when the newest renewal failed.", labels,
+             status.last->state == provider::Rotation::State::kFailed ? 1 : 0);
+  if (status.last->time_to_death_ms) {
+    sink.gauge("sallyport_credential_time_to_death_seconds",
+               "From the newest deletion to the first refusal of the old credential.", labels,
+               static_cast<double>(*status.last->time_to_death_ms) / 1000);
+  }
+}
+
+// Without any credential every request of this upstream is refused: that is not ready. A renewal
+// that fails while the one before works is shown only.
+void HouseMetrics::report_credential(std::vector<HealthCheck>& checks,
+                                     const upstream::Upstream& upstream) {
+  const provider::CredentialStatus status = upstream.credential->status();
+  if (status.mode == "static") return;
+  const std::string trouble = provider::trouble_of(status);
+  HealthCheck check;
+  check.name = "credential." + upstream.config.name;
+  check.ok = upstream.credential->current() != nullptr;
+  check.detail = check.ok ? status.provider_key_id : "none";
+  if (check.ok && status.issued_at) check.detail += " since " + format_utc(*status.issued_at);
+  if (!trouble.empty()) check.detail += "; " + trouble;
+  if (status.pending_deletions > 0) {
+    check.detail += "; to delete: " + std::to_string(status.pending_deletions);
+  }
+  checks.push_back(std::move(check));
 }
 
 void HouseMetrics::report(std::vector<HealthCheck>& checks) const {
@@ -110,6 +165,7 @@ void HouseMetrics::report(std::vector<HealthCheck>& checks) const {
     // One upstream that fails does not take the gate out of its load balancer.
     checks.push_back({"upstream." + upstream->config.name, closed, false,
                       "breaker " + std::string(upstream::name(state))});
+    report_credential(checks, *upstream);
   }
 }
 

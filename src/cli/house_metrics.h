@@ -20,6 +20,7 @@ class HouseMetrics final : public MetricSource, public HealthSource {
                const Published<upstream::Upstreams>& upstreams)
       : gate_(gate), record_(record), ring_(ring), upstreams_(upstreams) {}
 
+  // Both on the house's loop, where the admin listener is and the credentials are kept.
   void collect(MetricSink& sink) const override;
   void report(std::vector<HealthCheck>& checks) const override;
 
@@ -27,6 +28,9 @@ class HouseMetrics final : public MetricSource, public HealthSource {
   void collect_gate(MetricSink& sink) const;
   void collect_journal(MetricSink& sink) const;
   void collect_upstreams(MetricSink& sink) const;
+  static void collect_credential(MetricSink& sink, const upstream::Upstream& upstream);
+  static void report_credential(std::vector<HealthCheck>& checks,
+                                const upstream::Upstream& upstream);
 
   const http::Counters& gate_;
   const Record& record_;

@@ -20,14 +20,24 @@ std::int64_t seconds_of(UtcTime time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }
 
+void write_time(JsonWriter& json, std::string_view name, std::optional<std::int64_t> time_s) {
+  json.key(name);
+  if (time_s) {
+    json.value(format_utc(UtcTime(std::chrono::seconds(*time_s))));
+  } else {
+    json.null();
+  }
+}
+
 }  // namespace
 
 AccountWatch::AccountWatch(WatchParts parts, std::shared_ptr<const AdminClient> client,
-                           Config config, Known known)
+                           Config config, Known known, AdminSecrets own)
     : parts_(parts),
       client_(std::move(client)),
       config_(std::move(config)),
-      known_(std::move(known)) {}
+      known_(std::move(known)),
+      own_(std::move(own)) {}
 
 void AccountWatch::start() {
   parts_.loop.spawn(follow_audit_log(shared_from_this()));
@@ -50,6 +60,8 @@ Task<void> AccountWatch::follow_keys(Self self) {
     co_await self->parts_.loop.sleep_for(self->config_.keys_every_ms);
     Task<void> keys = self->look_at_keys();
     co_await keys;
+    Task<void> admin_keys = self->look_at_admin_keys();
+    co_await admin_keys;
   }
 }
 
@@ -169,6 +181,42 @@ Task<void> AccountWatch::look_at_keys() {
     }
   }
   unavailable_.erase("project_keys");
+  Task<void> keeping = keep_told_keys(told_before);
+  co_await keeping;
+}
+
+// Whoever holds an admin key may do all that we may, and undo it.
+Task<void> AccountWatch::look_at_admin_keys() {
+  if (!keys_loaded_ || !parts_.recorder.accepting()) co_return;
+  Task<Result<std::vector<AdminKey>>> asking = client_->list_admin_keys();
+  const Result<std::vector<AdminKey>> keys = co_await asking;
+  if (!keys) {
+    tell_unavailable("admin_keys", keys.error());
+    co_return;
+  }
+  unavailable_.erase("admin_keys");
+  const std::size_t told_before = told_keys_.size();
+  const std::int64_t now_s = seconds_of(parts_.clock.now());
+  const std::int64_t notice_s = std::chrono::seconds(kExpiryNotice).count();
+  for (const AdminKey& key : *keys) {
+    const bool own = std::ranges::any_of(own_, [&key](const auto& secret) {
+      return secret && fits_redacted(*secret, key.redacted_value);
+    });
+    const bool known = std::ranges::find(config_.known_keys, key.id) != config_.known_keys.end();
+    if (!own && !known) tell_admin_key(key, "unknown_admin_key");
+    if (own && key.expires_at_s && *key.expires_at_s < now_s + notice_s) {
+      tell_admin_key(key, "admin_key_expires");
+    }
+    const std::int64_t used_s = key.last_used_at_s.value_or(key.created_at_s);
+    if (!own && used_s < now_s - config_.dormant_after_ms / 1000) {
+      tell_admin_key(key, "dormant_admin_key");
+    }
+  }
+  Task<void> keeping = keep_told_keys(told_before);
+  co_await keeping;
+}
+
+Task<void> AccountWatch::keep_told_keys(std::size_t told_before) {
   if (told_keys_.size() == told_before) co_return;
   std::string text;
   JsonWriter json(text);
@@ -179,20 +227,33 @@ Task<void> AccountWatch::look_at_keys() {
   (void)co_await putting;
 }
 
+bool AccountWatch::tell_once(const char* error, const std::string& key_id) {
+  return told_keys_.size() < kKeysMax &&
+         told_keys_.insert(std::string(error) + " " + key_id).second;
+}
+
+void AccountWatch::tell_admin_key(const AdminKey& key, const char* error) {
+  if (!tell_once(error, key.id)) return;
+  Event event = make_event(parts_.clock.now(), "admin_key.seen", [&](JsonWriter& json) {
+    json.field("name", key.name).field("redacted_value", key.redacted_value);
+    write_time(json, "created_at", key.created_at_s);
+    write_time(json, "expires_at", key.expires_at_s);
+    write_time(json, "last_used_at", key.last_used_at_s);
+  });
+  event.provider_key_id = key.id;
+  event.error = error;
+  log::warn("provider.admin_key", {{"finding", error}, {"provider_key_id", key.id}});
+  record(parts_.recorder, std::move(event));
+}
+
 void AccountWatch::tell_key(const ProjectKey& key, const std::string& project, const char* error) {
-  if (told_keys_.size() >= kKeysMax || !told_keys_.insert(std::string(error) + " " + key.id).second)
-    return;
+  if (!tell_once(error, key.id)) return;
   Event event = make_event(parts_.clock.now(), "provider_key.seen", [&](JsonWriter& json) {
     json.field("project", project).field("name", key.name);
     json.field("redacted_value", key.redacted_value);
     json.field("owner_type", key.owner_type).field("owner_id", key.owner_id);
-    json.field("created_at", format_utc(UtcTime(std::chrono::seconds(key.created_at_s))));
-    json.key("last_used_at");
-    if (key.last_used_at_s) {
-      json.value(format_utc(UtcTime(std::chrono::seconds(*key.last_used_at_s))));
-    } else {
-      json.null();
-    }
+    write_time(json, "created_at", key.created_at_s);
+    write_time(json, "last_used_at", key.last_used_at_s);
   });
   event.provider_key_id = key.id;
   event.error = error;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others do to the account at the provider: its audit log goes into our record, keys that
-// nobody here knows or nobody uses are told, and so is a retention setting that is not the expected
-// one. Everything is told once; what was told survives a restart.
+// What others do to the account at the provider: its audit log goes into our record, keys and admin
+// keys that nobody here knows or nobody uses are told, and so is a retention setting that is not
+// the expected one. Everything is told once; what was told survives a restart.
 #pragma once
 
 #include <functional>
@@ -34,14 +34,17 @@ struct WatchParts {
 class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
  public:
   using Known = std::function<std::vector<std::string>()>;  // ids of our keys; loop's thread
+  using AdminSecrets = std::vector<std::shared_ptr<const Secret>>;
+  static constexpr std::chrono::hours kExpiryNotice{7 * 24};  // before the end of our admin key
   static constexpr std::chrono::minutes kOverlap{10};  // entries may appear late, and out of order
   static constexpr std::chrono::hours kFirstLookBack{24};
   static constexpr std::size_t kIdsMax = 2'000;  // audit entries remembered against telling twice
   static constexpr std::size_t kKeysMax = 1'000;
   static constexpr int kPagesMax = 50;  // of the audit log, in one round
 
+  // `own`: the admin keys that this gate itself uses.
   AccountWatch(WatchParts parts, std::shared_ptr<const AdminClient> client, Config config,
-               Known known);
+               Known known, AdminSecrets own = {});
 
   void start();
   void stop() { stopped_ = true; }
@@ -49,6 +52,7 @@ class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
   // One round each; the schedule calls them.
   Task<void> read_audit_log();
   Task<void> look_at_keys();
+  Task<void> look_at_admin_keys();
   Task<void> look_at_retention();
 
  private:
@@ -60,7 +64,10 @@ class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
   static Task<void> follow_audit_log(Self self);
   static Task<void> follow_keys(Self self);
   void tell_entry(const AuditLogEntry& entry);
+  bool tell_once(const char* error, const std::string& key_id);
   void tell_key(const ProjectKey& key, const std::string& project, const char* error);
+  void tell_admin_key(const AdminKey& key, const char* error);
+  Task<void> keep_told_keys(std::size_t told_before);
   void tell_unavailable(const char* what, const Error& error);
   Task<Result<std::string>> get(std::string name);  // empty: there is none
   Task<Result<void>> put(std::string name, std::string value);
@@ -72,6 +79,7 @@ class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
   const std::shared_ptr<const AdminClient> client_;
   const Config config_;
   const Known known_;
+  const AdminSecrets own_;
   bool stopped_ = false;
   bool cursor_loaded_ = false, keys_loaded_ = false;
   Cursor cursor_;

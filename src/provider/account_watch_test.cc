@@ -43,7 +43,8 @@ struct World {
     config.retention = "zero_data_retention";
     const WatchParts parts{loop, disk, clock, recorder, settings, leases};
     const auto known = [] { return std::vector<std::string>{"key_ours"}; };
-    return std::make_shared<AccountWatch>(parts, std::move(client), config, known);
+    AccountWatch::AdminSecrets own{nullptr, std::make_shared<const Secret>("sk-admin-CANARY")};
+    return std::make_shared<AccountWatch>(parts, std::move(client), config, known, std::move(own));
   }
   World() {
     provider.pages["/v1/organization/audit_logs"] = [this](const std::string& query) {
@@ -124,6 +125,109 @@ TEST(AccountWatch, KeysThatNobodyKnowsOrUsesAreToldOnce) {
                                             "provider_key.seen!dormant_provider_key"}));
         EXPECT_EQ(w.recorder.events.front().provider_key_id, "key_stranger");
       });
+}
+
+std::string admin_key(const std::string& id, const std::string& redacted, UtcTime used,
+                      const std::string& expires) {
+  return R"({"id":")" + id + R"(","name":"n","redacted_value":")" + redacted +
+         R"(","created_at":1,"last_used_at":)" + std::to_string(seconds(used)) +
+         R"(,"expires_at":)" + expires + "}";
+}
+
+struct AdminKeyCase {
+  const char* why;
+  std::string key;
+  std::vector<std::string> told;
+};
+const std::string kSoon = std::to_string(seconds(kNow + 24h * 3));
+const std::string kOurs = "sk-admin...ARY", kTheirs = "sk-admin...xyz";
+const AdminKeyCase kAdminKeys[] = {
+    {"our own", admin_key("key_1", kOurs, kNow, "null"), {}},
+    {"our own, about to expire", admin_key("key_1", kOurs, kNow, kSoon), {"admin_key_expires"}},
+    {"our own, long expired", admin_key("key_1", kOurs, kNow, "1"), {"admin_key_expires"}},
+    {"a known one", admin_key("key_ci", kTheirs, kNow, kSoon), {}},
+    {"a known one that nobody uses",
+     admin_key("key_ci", kTheirs, kNow - 24h * 60, "null"),
+     {"dormant_admin_key"}},
+    {"a stranger's", admin_key("key_2", kTheirs, kNow, "null"), {"unknown_admin_key"}},
+    {"a stranger's that nobody uses",
+     admin_key("key_2", kTheirs, kNow - 24h * 60, "null"),
+     {"unknown_admin_key", "dormant_admin_key"}},
+    {"one that hides its value is not ours",
+     R"({"id":"key_3"})",
+     {"unknown_admin_key", "dormant_admin_key"}},
+    {"another shape", R"({"name":"n"})", {"provider_unreadable"}},
+};
+
+TEST(AccountWatch, AdminKeysThatNobodyKnowsOrUsesAreToldOnce) {
+  for (const AdminKeyCase& c : kAdminKeys) {
+    SCOPED_TRACE(c.why);
+    struct Told : World {
+      const AdminKeyCase* c = nullptr;
+    } world;
+    world.c = &c;
+    world.provider.pages["/v1/organization/admin_api_keys"] = [&c](const std::string&) {
+      return R"({"data":[)" + c.key + R"(],"has_more":false})";
+    };
+    play<Told>(
+        world.loop, world, +[](Told& w) -> Task<void> {
+          for (int i = 0; i < 2; ++i) {
+            Task<void> looking = w.watch->look_at_keys();
+            co_await looking;
+            looking = w.watch->look_at_admin_keys();
+            co_await looking;
+            if (w.c->told != std::vector<std::string>{"provider_unreadable"}) w.watch = w.make();
+          }
+          std::vector<std::string> told;
+          for (const Event& event : w.recorder.events) told.push_back(event.error.value_or(""));
+          EXPECT_EQ(told, w.c->told);
+        });
+    for (const std::string& line : world.recorder.lines) {
+      EXPECT_EQ(line.find("CANARY"), std::string::npos) << line;
+    }
+  }
+}
+
+struct RetentionCase {
+  const char* why;
+  std::string answer;  // of the organisation
+  const char* error;   // "" when nothing is told
+  const char* found = "";
+};
+const RetentionCase kRetentions[] = {
+    {"the expected one", R"({"type":"zero_data_retention"})", ""},
+    {"another", R"({"type":"modified_abuse_monitoring"})", "retention_differs",
+     "organization: modified_abuse_monitoring"},
+    {"one that nobody announced", R"({"type":"kept_for_ever"})", "retention_differs",
+     "organization: kept_for_ever"},
+    {"none", R"({"object":"organization.data_retention"})", "provider_unreadable"},
+    {"no JSON", "<html>", "provider_unreadable"},
+};
+
+TEST(AccountWatch, WhateverTheProviderSaysOfRetentionIsToldOnce) {
+  for (const RetentionCase& c : kRetentions) {
+    SCOPED_TRACE(c.why);
+    struct Told : World {
+      const RetentionCase* c = nullptr;
+    } world;
+    world.c = &c;
+    world.provider.pages["/v1/organization/data_retention"] = [&c](const std::string&) {
+      return c.answer;
+    };
+    play<Told>(
+        world.loop, world, +[](Told& w) -> Task<void> {
+          for (int i = 0; i < 2; ++i) {
+            Task<void> looking = w.watch->look_at_retention();
+            co_await looking;
+          }
+          const std::string error = w.c->error;
+          EXPECT_EQ(w.recorder.events.size(), error.empty() ? 0u : 1u);
+          for (const Event& event : w.recorder.events) {
+            EXPECT_EQ(event.error, error);
+            EXPECT_TRUE(event.detail->contains(w.c->found)) << *event.detail;
+          }
+        });
+  }
 }
 
 TEST(AccountWatch, ARetentionThatIsNotTheExpectedOneIsTold) {

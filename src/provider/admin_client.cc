@@ -57,6 +57,17 @@ bool is_provider_id(std::string_view id) {
   });
 }
 
+bool fits_redacted(const Secret& key, std::string_view redacted) {
+  constexpr std::size_t kTailMin = 3;
+  const std::size_t gap = redacted.find_first_of(".*");
+  if (gap == std::string_view::npos || gap == 0) return false;
+  const std::string_view head = redacted.substr(0, gap);
+  const std::string_view tail = redacted.substr(redacted.find_last_of(".*") + 1);
+  const std::string_view text = key.reveal();
+  return tail.size() >= kTailMin && head.size() + tail.size() <= text.size() &&
+         text.starts_with(head) && text.ends_with(tail);
+}
+
 bool AdminClient::without_effect(const Error& error) {
   return error.code == Code::kDenied || error.code == Code::kNotFound ||
          error.code == Code::kInvalid || error.code == Code::kExhausted;
@@ -226,7 +237,8 @@ Task<Result<std::vector<UsageResult>>> AdminClient::usage_completions(UsageQuery
   TakeItem take = [found](const JsonValue& item) { return read_usage_bucket(item, *found); };
   Task<Result<void>> walking =
       walk("/organization/usage/completions" + window_of(query) +
-               "&bucket_width=1m&group_by%5B%5D=api_key_id&group_by%5B%5D=model"
+               "&bucket_width=1m&group_by%5B%5D=api_key_id&group_by%5B%5D=user_id"
+               "&group_by%5B%5D=model"
                "&limit=1440",
            "page", std::move(take));
   Result<void> walked = co_await walking;

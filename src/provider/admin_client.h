@@ -64,7 +64,8 @@ struct AdminKey {
 // One result of a minute's or an hour's bucket of usage/completions.
 struct UsageResult {
   std::int64_t start_time_s = 0, end_time_s = 0;
-  std::string api_key_id;  // empty: the provider names none
+  // Where it names no key, who used it (a service account, a person); empty: it names nobody.
+  std::string api_key_id;
   std::string model;
   std::int64_t input_tokens = 0, cached_tokens = 0, output_tokens = 0, requests = 0;
 };
@@ -158,6 +159,10 @@ struct Probe {
 Result<Probe> make_probe(const std::string& base_url, const std::optional<std::string>& ca_file);
 Task<Result<bool>> probe_key(net::Loop& loop, net::Resolver& resolver, Probe probe,
                              std::shared_ptr<const Secret> key);
+
+// Can `redacted` ("sk-admin...xyz") be this key? What is left out of it is not known, so this tells
+// ours from others, and proves nothing.
+bool fits_redacted(const Secret& key, std::string_view redacted);
 
 // An id as it may stand in a path: letters, digits, - and _; at most 128 bytes.
 bool is_provider_id(std::string_view id);

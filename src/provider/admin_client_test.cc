@@ -235,5 +235,136 @@ TEST(AdminClient, AnAuditEntryTellsWhoFromWhere) {
       });
 }
 
+struct ShapeCase {
+  const char* why;
+  std::string body;
+  const char* got;  // what was read; "corrupt" when nothing was
+};
+
+// "id name created expires used", - for none.
+std::string told(const AdminKey& key) {
+  const auto time = [](const std::optional<std::int64_t>& at) {
+    return at ? std::to_string(*at) : std::string("-");
+  };
+  return key.id + " " + key.name + " " + std::to_string(key.created_at_s) + " " +
+         time(key.expires_at_s) + " " + time(key.last_used_at_s) + (key.value ? " SECRET" : "");
+}
+
+std::string list_of(const std::string& items) {
+  return R"({"object":"list","data":[)" + items + R"(],"has_more":false})";
+}
+
+const ShapeCase kAdminKeyShapes[] = {
+    {"as documented",
+     list_of(R"({"object":"organization.admin_api_key","id":"key_a","name":"n","redacted_value":
+       "sk-admin...xyz","created_at":1711471533,"expires_at":1714063533,"last_used_at":null,
+       "owner":{"type":"user","object":"organization.user","id":"user_1","name":"Owner",
+       "created_at":1711471533,"role":"owner"}})"),
+     "key_a n 1711471533 1714063533 -"},
+    {"none", list_of(""), ""},
+    {"members that nobody announced are left alone",
+     list_of(R"({"id":"key_a","name":"n","created_at":1,"scopes":["x"],"new":{"deep":[1]}})"),
+     "key_a n 1 - -"},
+    {"everything but the id may be missing", list_of(R"({"id":"key_a"})"), "key_a  0 - -"},
+    {"or of another type",
+     list_of(R"({"id":"key_a","name":7,"created_at":"soon","expires_at":true,"owner":[]})"),
+     "key_a  0 - -"},
+    {"a time that is none is none",
+     list_of(R"({"id":"key_a","created_at":-1,"expires_at":9223372036854775807,
+       "last_used_at":1e300})"),
+     "key_a  0 - -"},
+    {"no id", list_of(R"({"name":"n"})"), "corrupt"},
+    {"an id that could not stand in a path", list_of(R"({"id":"../keys"})"), "corrupt"},
+    {"an item that is no object", list_of(R"("key_a")"), "corrupt"},
+    {"no list", R"({"object":"list","data":{"id":"key_a"}})", "corrupt"},
+    {"nothing", "{}", "corrupt"},
+    {"no object", "[]", "corrupt"},
+    {"no JSON", "<html>", "corrupt"},
+};
+
+TEST(AdminClient, ShapesOfTheListOfAdminKeys) {
+  for (const ShapeCase& c : kAdminKeyShapes) {
+    SCOPED_TRACE(c.why);
+    struct Told : World {
+      const ShapeCase* c = nullptr;
+    } world;
+    world.c = &c;
+    world.provider.pages["/v1/organization/admin_api_keys"] = [&c](const std::string&) {
+      return c.body;
+    };
+    play<Told>(
+        world.loop, world, +[](Told& w) -> Task<void> {
+          auto asking = w.client->list_admin_keys();
+          const auto keys = co_await asking;
+          std::string got;
+          if (!keys) got = name(keys.error().code);
+          if (keys) {
+            for (const AdminKey& key : *keys) got += told(key);
+          }
+          EXPECT_EQ(got, w.c->got);
+        });
+  }
+}
+
+const ShapeCase kRetentionShapes[] = {
+    {"as documented", R"({"object":"organization.data_retention","type":"zero_data_retention"})",
+     "zero_data_retention"},
+    {"a type that nobody announced is told as it is", R"({"type":"none_of_these"})",
+     "none_of_these"},
+    {"no type", R"({"object":"organization.data_retention"})", "corrupt"},
+    {"an empty one", R"({"type":""})", "corrupt"},
+    {"of another type", R"({"type":["zero_data_retention"]})", "corrupt"},
+    {"null", R"({"type":null})", "corrupt"},
+    {"no object", R"("zero_data_retention")", "corrupt"},
+    {"no JSON", "zero_data_retention", "corrupt"},
+};
+
+TEST(AdminClient, ShapesOfTheRetentionSetting) {
+  for (const ShapeCase& c : kRetentionShapes) {
+    for (const char* project : {"", "proj_1"}) {
+      SCOPED_TRACE(std::string(c.why) + " " + project);
+      struct Told : World {
+        const ShapeCase* c = nullptr;
+        std::string project;
+      } world;
+      world.c = &c;
+      world.project = project;
+      const std::string of = world.project.empty() ? "" : "/projects/" + world.project;
+      world.provider.pages["/v1/organization" + of + "/data_retention"] = [&c](const std::string&) {
+        return c.body;
+      };
+      play<Told>(
+          world.loop, world, +[](Told& w) -> Task<void> {
+            auto asking = w.client->data_retention(w.project);
+            const auto type = co_await asking;
+            EXPECT_EQ(type ? *type : std::string(name(type.error().code)), w.c->got);
+          });
+    }
+  }
+}
+
+struct RedactedCase {
+  const char* why;
+  const char* redacted;
+  bool fits;
+};
+const RedactedCase kRedacted[] = {
+    {"as the documentation shows it", "sk-admin...xyz", true},
+    {"with asterisks", "sk-admin-abc***wxyz", true},
+    {"another end", "sk-admin...xya", false},
+    {"another beginning", "sk-proj-...xyz", false},
+    {"an end too short to tell anything", "sk-admin...yz", false},
+    {"nothing but the gap", "...", false},
+    {"no beginning", "...xyz", false},
+    {"no gap: no redacted form", "sk-admin-abcdefwxyz", false},
+    {"longer than the key", "sk-admin-abcdefw...bcdefwxyz", false},
+    {"empty", "", false},
+};
+TEST(AdminClient, OurOwnKeyIsToldByWhatIsLeftOfIt) {
+  const Secret key("sk-admin-abcdefwxyz");
+  for (const RedactedCase& c : kRedacted)
+    EXPECT_EQ(fits_redacted(key, c.redacted), c.fits) << c.why;
+}
+
 }  // namespace
 }  // namespace sallyport::provider

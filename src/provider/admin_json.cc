@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kTextBytesMax = 512;
 constexpr std::size_t kSecretBytesMax = 512;
+constexpr std::int64_t kTimeMaxS = 253'402'300'799;  // the year 9999: it is added to, and printed
 constexpr double kUsdMax = 1e9;  // a billion dollars a day is no cost but a broken answer
 
 std::shared_ptr<const Secret> secret_of(const JsonValue& object, std::string_view member) {
@@ -27,6 +28,12 @@ std::optional<JsonValue> object_of(const JsonValue& object, std::string_view mem
   auto value = object.at(member);
   if (!value || !value->is_object()) return std::nullopt;
   return value;
+}
+
+// Seconds since 1970; none where they make no time.
+std::optional<std::int64_t> time_of(const JsonValue& object, std::string_view member) {
+  const auto time = integer_of(object, member);
+  return time && *time >= 0 && *time <= kTimeMaxS ? time : std::nullopt;
 }
 
 // A count that is missing is 0; one that is negative is no count.
@@ -84,7 +91,7 @@ std::optional<ServiceAccount> read_service_account(const JsonValue& item) {
   account.id = text_of(item, "id");
   account.name = text_of(item, "name");
   account.role = text_of(item, "role");
-  account.created_at_s = integer_of(item, "created_at").value_or(0);
+  account.created_at_s = time_of(item, "created_at").value_or(0);
   if (!is_provider_id(account.id)) return std::nullopt;
   return account;
 }
@@ -103,8 +110,8 @@ std::optional<ProjectKey> read_project_key(const JsonValue& item) {
   key.id = text_of(item, "id");
   key.name = text_of(item, "name");
   key.redacted_value = text_of(item, "redacted_value");
-  key.created_at_s = integer_of(item, "created_at").value_or(0);
-  key.last_used_at_s = integer_of(item, "last_used_at");
+  key.created_at_s = time_of(item, "created_at").value_or(0);
+  key.last_used_at_s = time_of(item, "last_used_at");
   if (const auto owner = object_of(item, "owner")) {
     key.owner_type = text_of(*owner, "type");
     for (const char* kind : {"user", "service_account"}) {
@@ -123,9 +130,9 @@ std::optional<AdminKey> read_admin_key(const JsonValue& item) {
   key.id = text_of(item, "id");
   key.name = text_of(item, "name");
   key.redacted_value = text_of(item, "redacted_value");
-  key.created_at_s = integer_of(item, "created_at").value_or(0);
-  key.expires_at_s = integer_of(item, "expires_at");
-  key.last_used_at_s = integer_of(item, "last_used_at");
+  key.created_at_s = time_of(item, "created_at").value_or(0);
+  key.expires_at_s = time_of(item, "expires_at");
+  key.last_used_at_s = time_of(item, "last_used_at");
   key.value = secret_of(item, "value");
   if (!is_provider_id(key.id)) return std::nullopt;
   return key;
@@ -135,7 +142,7 @@ std::optional<AuditLogEntry> read_audit_entry(const JsonValue& item) {
   AuditLogEntry entry;
   entry.id = text_of(item, "id");
   entry.type = text_of(item, "type");
-  const auto at = integer_of(item, "effective_at");
+  const auto at = time_of(item, "effective_at");
   if (entry.id.empty() || entry.type.empty() || !at) return std::nullopt;
   entry.effective_at_s = *at;
   if (const auto project = object_of(item, "project")) entry.project_id = text_of(*project, "id");
@@ -145,7 +152,7 @@ std::optional<AuditLogEntry> read_audit_entry(const JsonValue& item) {
 }
 
 bool read_usage_bucket(const JsonValue& bucket, std::vector<UsageResult>& into) {
-  const auto start = integer_of(bucket, "start_time"), end = integer_of(bucket, "end_time");
+  const auto start = time_of(bucket, "start_time"), end = time_of(bucket, "end_time");
   const auto results = bucket.at("results");
   if (!start || !end || !results || !results->is_array()) return false;
   for (const JsonValue& item : results->items()) {
@@ -153,6 +160,8 @@ bool read_usage_bucket(const JsonValue& bucket, std::vector<UsageResult>& into) 
     usage.start_time_s = *start;
     usage.end_time_s = *end;
     usage.api_key_id = text_of(item, "api_key_id");
+    // An exchanged token has no key: there the provider tells its service account.
+    if (usage.api_key_id.empty()) usage.api_key_id = text_of(item, "user_id");
     usage.model = text_of(item, "model");
     if (!count_of(item, "input_tokens", usage.input_tokens) ||
         !count_of(item, "input_cached_tokens", usage.cached_tokens) ||
@@ -166,7 +175,7 @@ bool read_usage_bucket(const JsonValue& bucket, std::vector<UsageResult>& into) 
 }
 
 bool read_cost_bucket(const JsonValue& bucket, std::vector<CostResult>& into) {
-  const auto start = integer_of(bucket, "start_time"), end = integer_of(bucket, "end_time");
+  const auto start = time_of(bucket, "start_time"), end = time_of(bucket, "end_time");
   const auto results = bucket.at("results");
   if (!start || !end || !results || !results->is_array()) return false;
   for (const JsonValue& item : results->items()) {

@@ -25,7 +25,27 @@ double above(std::int64_t amount, double tolerance) {
   return static_cast<double>(amount) * (1 + tolerance);
 }
 
-bool is_comparable(const std::string& key) { return key.starts_with("key_"); }
+bool is_key(const std::string& id) { return id.starts_with("key_"); }
+bool is_account(const std::string& id) { return id.starts_with("svc_acct_"); }
+
+// Usage under nobody's name may be that of exchanged tokens, if the provider does not tell their
+// service account: then all of ours stand against it together. True if any did.
+bool fold_accounts(std::map<std::string, Sums>& keys, std::set<std::string>& folded) {
+  const auto nameless = keys.find("");
+  if (nameless == keys.end() || nameless->second.theirs.requests == 0) return false;
+  if (nameless->second.ours_wide > 0) return false;  // a static key without a name of its own
+  for (auto& [id, sums] : keys) {
+    if (!is_account(id) || sums.theirs.requests > 0 || sums.ours_wide == 0) continue;
+    Sums& all = nameless->second;
+    all.ours.input += sums.ours.input;
+    all.ours.output += sums.ours.output;
+    all.ours.requests += sums.ours.requests;
+    all.ours_wide += sums.ours_wide;
+    all.ours_narrow += sums.ours_narrow;
+    folded.insert(id);
+  }
+  return !folded.empty();
+}
 
 void judge_usage(ReconcileRow& row, const Sums& sums, double tolerance) {
   const std::int64_t theirs = sums.theirs.tokens();
@@ -88,12 +108,16 @@ Reconciliation compare_usage(const std::vector<UsageResult>& theirs,
     sum.output += one.output_tokens;
     sum.requests += one.requests;
   }
+  std::set<std::string> folded;
+  const bool nameless_is_ours = fold_accounts(keys, folded);
   Reconciliation result{.from = from, .to = to, .rows = {}};
   for (const auto& [key, sums] : keys) {
     ReconcileRow row{.provider_key_id = key, .theirs = sums.theirs, .ours = sums.ours};
-    row.known = known.contains(key);
+    row.known = known.contains(key) || (key.empty() && nameless_is_ours);
     // Our name for a key is only the provider's id where the configuration says so.
-    if (row.known && !is_comparable(key)) {
+    const bool comparable = is_key(key) || (is_account(key) && !folded.contains(key)) ||
+                            (key.empty() && nameless_is_ours);
+    if (row.known && !comparable) {
       row.verdict = Verdict::kNotComparable;
     } else {
       judge_usage(row, sums, rules.tolerance);
@@ -118,7 +142,7 @@ Reconciliation compare_costs(const std::vector<CostResult>& theirs,
   }
   Reconciliation result{.from = from, .to = to, .rows = {}};
   for (const auto& [key, sums] : keys) {
-    if (!is_comparable(key)) continue;
+    if (!is_key(key)) continue;  // costs are told by key alone
     ReconcileRow row{.provider_key_id = key, .theirs = sums.theirs, .ours = sums.ours};
     const std::int64_t a = sums.theirs.nano_usd, b = sums.ours.nano_usd;
     const bool differ = above(a, rules.tolerance) < static_cast<double>(b) ||

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/published.h"
 #include "base/secret.h"
+#include "provider/rotation.h"
 
 namespace sallyport::provider {
 
@@ -65,6 +66,9 @@ class CredentialSource {
   // path of a request use a Published::Reader of one's own; it outlives no source.
   virtual const Published<Credential>& published() const = 0;
   std::shared_ptr<const Credential> current() const { return published().snapshot(); }
+
+  // What operators see of it. On the house's loop.
+  virtual CredentialStatus status() const;
 
   // Any thread, cheap. The provider answered 401 to this credential.
   virtual void refused(std::string_view provider_key_id) = 0;

@@ -115,12 +115,12 @@ class RsaIdentityKey final : public IdentityKey {
 
   std::string kid() const override { return kid_; }
 
-  std::string jwks() const override {
+  std::string jwk() const override {
     std::string out;
     JsonWriter json(out);
-    json.begin_object().key("keys").begin_array().begin_object();
+    json.begin_object();
     json.field("kty", "RSA").field("use", "sig").field("alg", "RS256").field("kid", kid_);
-    json.field("n", modulus_).field("e", exponent_).end_object().end_array().end_object();
+    json.field("n", modulus_).field("e", exponent_).end_object();
     return out;
   }
 
@@ -163,6 +163,17 @@ class RsaIdentityKey final : public IdentityKey {
 };
 
 }  // namespace
+
+std::string jwks_of(const std::set<std::string>& keys) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().key("keys").begin_array();
+  for (const std::string& key : keys) json.raw(key);
+  json.end_array().end_object();
+  return out;
+}
+
+std::string IdentityKey::jwks() const { return jwks_of({jwk()}); }
 
 Result<std::shared_ptr<const IdentityKey>> IdentityKey::open(const std::string& path) {
   for (int attempt = 0; attempt < 2; ++attempt) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -26,10 +27,14 @@ class IdentityKey {
   // kInvalid: not such a key, too short, or a file that others may read.
   static Result<std::shared_ptr<const IdentityKey>> open(const std::string& path);
 
-  virtual std::string kid() const = 0;   // RFC 7638 thumbprint
-  virtual std::string jwks() const = 0;  // {"keys":[...]}, public
+  virtual std::string kid() const = 0;  // RFC 7638 thumbprint
+  virtual std::string jwk() const = 0;  // the public part alone
+  std::string jwks() const;             // {"keys":[...]} with that one
   // A signed JWT, alive for `life` from issued_at on, with an id of its own.
   virtual Result<std::string> sign(const IdentityClaims& claims) const = 0;
 };
+
+// A key set of several public keys, each once.
+std::string jwks_of(const std::set<std::string>& keys);
 
 }  // namespace sallyport::provider

@@ -42,6 +42,9 @@ struct CredentialStatus {
   std::shared_ptr<const Rotation> last;  // the newest, also while it runs
 };
 
+// What is wrong with the newest renewal, or that there was none yet; empty: nothing. No secrets.
+std::string trouble_of(const CredentialStatus& status);
+
 // A credential that can be replaced while requests go on. On the house's loop.
 class RenewableCredential {
  public:

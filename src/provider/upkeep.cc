@@ -56,6 +56,7 @@ Result<Upkeep::Kept> Upkeep::keep(UpstreamCredential upstream, AskLimits limits,
     const ExchangeParts of{parts_.loop, parts_.resolver, parts_.clock, parts_.recorder};
     auto made = WorkloadIdentity::make(of, upstream.name, lease, limits);
     if (!made) return std::unexpected(made.error());
+    kept.issuer = {(*made)->issuer(), (*made)->jwk()};
     kept.source = *made;
     kept.renewable = *made;
     kept.start = [source = *made] { source->start(); };
@@ -85,7 +86,9 @@ Result<void> Upkeep::watch(const Config& config, const ReconcileConfig& reconcil
     if (!client) return wrong("provider", client.error());
     const WatchParts of{parts_.loop,     parts_.disk,     parts_.clock,
                         parts_.recorder, parts_.settings, parts_.leases};
-    watch_ = std::make_shared<AccountWatch>(of, std::move(*client), config, known);
+    AccountWatch::AdminSecrets own{config.admin_key, reconcile.admin_key};
+    for (const Kept& kept : kept_) own.push_back(kept.upstream.lease.admin_key);
+    watch_ = std::make_shared<AccountWatch>(of, std::move(*client), config, known, std::move(own));
   }
   const auto key = reconcile.admin_key ? reconcile.admin_key : config.admin_key;
   if (!key) return {};
@@ -134,6 +137,14 @@ std::vector<CredentialStatus> Upkeep::list() const {
     status.mode = kept.upstream.lease.mode;
     status.provider_key_id = kept.upstream.api_key_id;
     all.push_back(std::move(status));
+  }
+  return all;
+}
+
+std::vector<OwnIssuer> Upkeep::issuers() const {
+  std::vector<OwnIssuer> all;
+  for (const Kept& kept : kept_) {
+    if (kept.issuer) all.push_back(*kept.issuer);
   }
   return all;
 }

@@ -36,6 +36,12 @@ struct UpkeepParts {
   const OwnUsage& usage;
 };
 
+// An issuer that this gate is, and the public part of its key.
+struct OwnIssuer {
+  std::string issuer;
+  std::string jwk;
+};
+
 class Upkeep final : public CredentialSources {
  public:
   // kInvalid names what of the configuration is wrong. Nothing is asked before start().
@@ -57,6 +63,8 @@ class Upkeep final : public CredentialSources {
   // credential is static; kDenied: one is under way.
   Result<void> rotate(std::string_view upstream, std::string actor,
                       std::optional<std::int64_t> drain_ms);
+  // Of the upstreams with workload identity; what does not change while this lives.
+  std::vector<OwnIssuer> issuers() const;
   // Null: there is no admin key for it.
   Reconciler* reconciler() const { return reconciler_.get(); }
   // The provider's word about what was spent; null without an admin key. Any thread.
@@ -68,6 +76,7 @@ class Upkeep final : public CredentialSources {
     std::shared_ptr<CredentialSource> source;        // null: static
     std::shared_ptr<RenewableCredential> renewable;  // the same object
     std::function<void()> start, stop;
+    std::optional<OwnIssuer> issuer;  // of workload identity
   };
   explicit Upkeep(UpkeepParts parts) : parts_(parts) {}
   Result<Kept> keep(UpstreamCredential upstream, AskLimits limits, LeaseTimes times);

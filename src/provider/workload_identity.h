@@ -51,6 +51,9 @@ class WorkloadIdentity final : public CredentialSource,
   void start();
   void stop() { stopped_ = true; }
 
+  const std::string& issuer() const { return config_.issuer; }
+  std::string jwk() const { return key_->jwk(); }  // public
+
   Result<void> request(std::string actor, std::optional<std::int64_t> drain_ms) override;
   CredentialStatus status() const override;
 

@@ -278,7 +278,7 @@ Answer AdminApi::create_account(const Act& act, Project& project) {
   JsonWriter json(answer.body);
   write_account(json, account);
   json.key("api_key");
-  if (alone) {
+  if (alone || act.call.behaviour.no_key) {
     json.null().end_object();
     return answer;
   }

@@ -46,6 +46,7 @@ constexpr Switch kSwitches[] = {
     {"drop-after", &Behaviour::die_before_head},
     {"drop-before", &Behaviour::drop_before},
     {"after-effect", &Behaviour::after_effect},
+    {"no-key", &Behaviour::no_key},
 };
 
 }  // namespace

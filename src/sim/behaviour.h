@@ -33,6 +33,7 @@ struct Behaviour {
   bool tool_calls = false;                 // the answer calls a function
   bool not_json = false;                   // 200 with HTML, as a broken proxy gives
   bool drop_before = false;                // break the connection before anything happened
+  bool no_key = false;                     // an account is made without the key that belongs to it
   bool after_effect = false;               // `error` comes after the call took effect
   // Of a deletion: for each later call with the key, '1' if it is answered, '0' if it gets a 401.
   std::optional<std::string> afterlife = {};
