@@ -60,6 +60,9 @@ struct Route {
   // failure). Otherwise AdminApi refuses while the journal cannot write, and makes the record
   // durable before the answer leaves, from what the handler told.
   bool records_itself = false;
+  // Answered whoever asks, without a name: public documents. Only what reads.
+  bool open = false;
+  std::size_t body_bytes_max = 64 * 1024;  // above it 413, and the handler does not run
   // Not empty: here clients show gateway keys; they get 403 and this sentence instead of 401.
   std::string_view key_refusal = {};
 };
