@@ -70,6 +70,3 @@ target_link_libraries(encode_lines PRIVATE meter)
 sallyport_script_test(tokens release_only tests/tokens/compare.mjs
                       ${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/tokens/compare.mjs
                       $<TARGET_FILE:encode_lines>)
-
-add_executable(tokenizer_bench EXCLUDE_FROM_ALL bench/tokenizer/tokenizer_bench.cc)
-target_link_libraries(tokenizer_bench PRIVATE meter)
