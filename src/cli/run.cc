@@ -78,6 +78,24 @@ std::vector<std::string> to_strings(const std::vector<std::string_view>& words) 
   return {words.begin(), words.end()};
 }
 
+// "--stream takes only or never"; empty where `word` is no such option, or its value is one of
+// them.
+std::string word_hint(const Command& command, const std::string& word, const std::string& next) {
+  const std::size_t sign = word.find('=');
+  const std::string value = sign == std::string::npos ? next : word.substr(sign + 1);
+  for (const Option& option : command.options) {
+    const std::string name = "--" + std::string(option.name);
+    if (option.words.empty() || word.substr(0, sign) != name) continue;
+    if (std::ranges::find(option.words, value) != option.words.end()) continue;
+    std::string words;
+    for (const std::string_view one : option.words) {
+      words += (words.empty() ? "" : " or ") + std::string(one);
+    }
+    return name + " takes " + words;
+  }
+  return "";
+}
+
 // A flag or option that nobody knows: which one was meant?
 std::string option_hint(const Command& command, const std::vector<std::string>& rest) {
   std::vector<std::string> known;
@@ -87,6 +105,10 @@ std::string option_hint(const Command& command, const std::vector<std::string>& 
     const std::string name = word.substr(0, word.find('='));
     if (!name.starts_with("--") || std::ranges::find(known, name) != known.end()) continue;
     if (const auto near = config::nearest(name, known)) return "did you mean " + *near + "?";
+  }
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    const std::string hint = word_hint(command, rest[i], i + 1 < rest.size() ? rest[i + 1] : "");
+    if (!hint.empty()) return hint;
   }
   return "sallyport help " + std::string(command.path) + " lists its options";
 }
