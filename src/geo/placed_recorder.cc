@@ -5,8 +5,8 @@ namespace sallyport::geo {
 
 // What a record says already stays: an address of the provider's own log comes with its country.
 void PlacedRecorder::place(Event& event) const {
-  if (!event.ip || event.geo || event.asn) return;
-  const auto address = IpAddress::parse(*event.ip);
+  if (event.ip.empty() || event.geo || event.asn) return;
+  const auto address = IpAddress::parse(event.ip);
   if (!address) return;
   Location where = places_.locate(*address);
   event.geo = std::move(where.country);

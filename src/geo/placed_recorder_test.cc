@@ -34,14 +34,14 @@ class Map final : public Geography {
 TEST(PlacedRecorder, SaysWhereAnAddressIs) {
   const struct {
     const char* why;
-    std::optional<std::string> ip, geo;
-    std::optional<std::string> expected;
+    std::string ip;
+    std::optional<std::string> geo, expected;
   } kCases[] = {
       {"known", "203.0.113.7", {}, "TW"},
       {"known, as IPv6", "::ffff:203.0.113.7", {}, "TW"},
       {"unknown", "192.0.2.1", {}, {}},
-      {"no address", {}, {}, {}},
-      {"nobody's address", "", {}, {}},
+      {"no address", "", {}, {}},
+      {"not an address", "unknown", {}, {}},
       {"said already, by somebody who knows better", "203.0.113.7", "VN", "VN"},
   };
   for (const auto& c : kCases) {
