@@ -14,8 +14,9 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-// The cookbook's figures for chat: a message begins and ends, a name is marked, the answer is
-// begun. Responses are framed by the same template; no page of the provider says so.
+// The cookbook's figures for chat with gpt-3.5, gpt-4 and gpt-4o: a message begins and ends, a name
+// is marked, the answer is begun. For other models, and for responses, no page of the provider says
+// anything; the same figures are taken, and the count is not exact.
 constexpr std::uint64_t kMessage = 3, kName = 1, kAnswer = 3;
 
 // Sound, where neither its length nor its rate is known: 10 tokens a second (the provider's figure
@@ -295,6 +296,14 @@ void speech(RequestSum& sum, std::string_view key, std::string_view value) {
   add_unknown(sum, value);
 }
 
+bool framing_documented(std::string_view model) {
+  const auto family = [&](std::string_view name) {
+    if (!model.starts_with(name)) return false;
+    return model.size() == name.size() || model[name.size()] == '-';
+  };
+  return family("gpt-3.5") || family("gpt-4") || family("gpt-4o");
+}
+
 struct Path {
   std::string_view path;
   void (*add)(RequestSum& sum, std::string_view key, std::string_view value);
@@ -327,6 +336,8 @@ InputCount count_input(std::string_view path, std::string_view json_body, std::s
     return sum.result();
   }
   sum.add(known->around);
+  const bool framed = known->around > 0;
+  if (framed && (known->add == responses || !framing_documented(model))) sum.rule();
   JsonMembers members(json_body);
   std::string scratch;
   for (JsonMember member; members.next(member);) {

@@ -11,6 +11,8 @@
 namespace sallyport::meter {
 namespace {
 
+constexpr std::size_t kPieceBytesMax = 64 * 1024;  // of text that is counted exactly
+
 // Members that hold generated text. They are found by their raw spelling: inside a string the
 // quotes would be escaped, so no text can look like one of them.
 constexpr std::array<std::string_view, 6> kChatKeys{"\"content\"",   "\"arguments\"",
@@ -64,6 +66,11 @@ class Counting final : public EventFilter {
   }
 
   void count(std::string_view raw) {
+    // It passes on the loop, and no provider streams such a piece: its bytes are a bound.
+    if (raw.size() > kPieceBytesMax) {
+      generated_.tokens += static_cast<std::int64_t>(raw.size());
+      return;
+    }
     const bool escapes = raw.contains('\\');
     const std::int64_t tokens =
         escapes ? counts_.text(json_unescape(raw), model_) : counts_.text(raw, model_);

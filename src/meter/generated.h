@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts what a streamed answer generates, as it passes: for streams that end before the provider
-// has told their usage. Counts rather too much: each piece of text for itself, and at least one
-// token for each.
+// has told their usage. Counts rather too much: each piece of text for itself, at least one token
+// for each, and one a byte in pieces above 64 KiB, since it counts on the loop.
 #pragma once
 
 #include <cstdint>
