@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "admin/envelope.h"
 #include "admin/house_for_test.h"
 #include "admin/key_json.h"
 #include "admin/open_metrics.h"
@@ -31,6 +32,45 @@ TEST_F(AdminApiTest, ReadinessTellsWhatIsWrong) {
   ASSERT_EQ(checks.size(), 2u);
   EXPECT_EQ(checks[0].at("name")->string(), "journal");
   EXPECT_EQ(checks[0].at("detail")->string(), "cannot write");
+}
+
+TEST_F(AdminApiTest, ReadinessHasTheNameThatOrchestratorsAskFor) {
+  EXPECT_EQ(tcp({.path = "/readyz"}).status, 200);
+  EXPECT_EQ(tcp({.method = "POST", .path = "/readyz"}).status, 405);
+  sick_.ok = false;
+  EXPECT_EQ(tcp({.path = "/readyz"}).status, 503);
+}
+
+class OpenRouteTest : public AdminHouse {
+ protected:
+  void configure(Config&, AdminParts& parts) override {
+    parts.more.push_back([](Routes& routes) {
+      for (const bool open : {true, false}) {
+        routes.add({.method = "GET",
+                    .path = open ? "/public/{name}" : "/private",
+                    .least = Role::kViewer,
+                    .summary = "A page.",
+                    .handle =
+                        [](AdminRequest request) {
+                          return at_once(json_answer(200, "\"" + request.caller.name + "\""));
+                        },
+                    .open = open});
+      }
+    });
+  }
+};
+
+// A public document is there for whoever asks; pages of other origins and foreign names are still
+// refused, and nothing beside it opens.
+TEST_F(OpenRouteTest, NeedsNobodysName) {
+  const Answer answer = tcp({.path = "/public/keys"});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "\"\"");
+  EXPECT_EQ(tcp({.path = "/public/keys", .extra = "authorization: Bearer wrong\r\n"}).status, 200);
+  EXPECT_EQ(tcp({.path = "/private"}).status, 401);
+  EXPECT_EQ(tcp({.path = "/public"}).status, 401);
+  EXPECT_EQ(tcp({.method = "POST", .path = "/public/keys"}).status, 401);
+  EXPECT_EQ(tcp({.path = "/public/keys", .extra = "origin: https://evil.example\r\n"}).status, 403);
 }
 
 TEST_F(AdminApiTest, OnlyEssentialChecksCount) {

@@ -76,6 +76,10 @@ TEST(RoutesDeathTest, ABadRowEndsTheProgram) {
   Route empty = route("GET", "/b");
   empty.handle = {};
   EXPECT_DEATH(routes.add(empty), "");
+  Route open = route("POST", "/d");
+  open.act = "open.change";
+  open.open = true;
+  EXPECT_DEATH(routes.add(open), "") << "who changes something has a name";
 }
 
 TEST(Roles, EachMayDoWhatTheOneBeforeMay) {

@@ -51,6 +51,44 @@ class DoctorTest : public ::testing::Test {
   std::string folder_;
 };
 
+struct ServerCase {
+  const char* why;
+  const char* readiness;
+  std::vector<std::string> found;  // "FAIL name: what"
+};
+
+const ServerCase kServer[] = {
+    {"all is well",
+     R"({"status":"ready","checks":[{"name":"journal","ok":true,"essential":true,
+      "detail":"writing"}]})",
+     {}},
+    {"an upstream without a credential",
+     R"({"status":"not_ready","checks":[{"name":"credential.openai","ok":false,"essential":true,
+      "detail":"none; create failed: forbidden"}]})",
+     {"FAIL server credential.openai: none; create failed: forbidden"}},
+    {"what does not count for readiness is a warning",
+     R"({"status":"ready","checks":[{"name":"upstream.openai","ok":false,"essential":false,
+      "detail":"breaker open"}]})",
+     {"WARN server upstream.openai: breaker open"}},
+    {"what cannot be read says nothing", "no JSON", {}},
+    {"nor does another shape", R"({"checks":{"ok":false}})", {}},
+    {"a check without a name is left out", R"({"checks":[{"ok":false,"essential":true}]})", {}},
+};
+
+TEST(Doctor, TellsWhatTheRunningServerSaysIsWrong) {
+  for (const ServerCase& c : kServer) {
+    Diagnoses diagnoses;
+    examine_server(c.readiness, diagnoses);
+    std::vector<std::string> found;
+    for (const Diagnosis& one : diagnoses) {
+      found.push_back((one.health == Health::kFail ? "FAIL " : "WARN ") + one.name + ": " +
+                      one.what);
+      EXPECT_FALSE(one.fix.empty()) << c.why;
+    }
+    EXPECT_EQ(found, c.found) << c.why;
+  }
+}
+
 struct TlsCase {
   const char* why;
   const char* certificate;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "provider/patient_ask.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -12,6 +14,17 @@ namespace sallyport::provider {
 namespace {
 
 constexpr std::size_t kCodeBytesMax = 64;
+
+// What is asked again holds our admin key or a signed identity until it is answered.
+struct WipedQuestion {
+  explicit WipedQuestion(net::Question& of) : question(of) {}
+  WipedQuestion(const WipedQuestion&) = delete;
+  ~WipedQuestion() {
+    explicit_bzero(question.body.data(), question.body.size());
+    for (auto& [name, value] : question.headers) explicit_bzero(value.data(), value.size());
+  }
+  net::Question& question;
+};
 
 std::string where_of(const net::Question& question) {
   const std::size_t host = question.url.find("://");
@@ -79,6 +92,7 @@ Task<Result<net::Reply>> ask_patiently(net::Loop& loop, net::Resolver& resolver,
                                        std::shared_ptr<const net::TlsContext> tls,
                                        PatientQuestion patient) {
   const AskLimits limits = patient.limits;
+  const WipedQuestion wiped(patient.question);
   const std::string where = where_of(patient.question);
   patient.question.timeout_ms = limits.timeout_ms;
   patient.question.answer_bytes_max = limits.answer_bytes_max;
