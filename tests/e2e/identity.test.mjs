@@ -55,13 +55,33 @@ const mappings = () => `
       algorithms: [ES256]
       claims: {/kubernetes.io/namespace: prod}
       principal: k8s-{sub}
+    - name: discovered
+      issuer: ${issuer.url}/realm
+      audience: ${audience}
+      ca: ${authority.file}
+      algorithms: [ES256]
+      claims: {sub: job-*}
+      principal: found-{sub}
+    - name: untrusted
+      issuer: https://untrusted.example.com
+      audience: ${audience}
+      jwks_url: ${issuer.url}/jwks
+      algorithms: [ES256]
+      claims: {sub: job-*}
+      principal: untrusted-{sub}
 `;
 
 before(async () => {
   if (!gated) return;
   authority = await Authority.make();
   const certificate = await authority.issue("IP:127.0.0.1");
-  issuer = await Peer.open(() => ({ body: jwks(...published) }), certificate);
+  issuer = await Peer.open(({ url }) => {
+    if (url === "/jwks") return { body: jwks(...published) };
+    if (url === "/realm/keys") return { body: jwks(curve) };
+    if (url !== "/realm/.well-known/openid-configuration") return { status: 404 };
+    const realm = `${issuer.url}/realm`;
+    return { body: JSON.stringify({ issuer: realm, jwks_uri: `${realm}/keys` }) };
+  }, certificate);
   house = await start({
     configure: (text, opening) => {
       house = opening;
@@ -158,7 +178,7 @@ test("a key does not outlive its token", only, async () => {
 });
 
 test("keys from an https address: fetched once, and anew when they change", only, async () => {
-  const fetched = () => issuer.requests.length;
+  const fetched = () => issuer.requests.filter(({ url }) => url === "/jwks").length;
   await until("they are fetched at the start", () => fetched() > 0, patientMs);
   for (let i = 0; i < 3; i += 1) await chat(await keyFor(pods[0].token(podClaims())));
   assert.equal(fetched(), 1, "each exchange asked the issuer");
@@ -175,6 +195,16 @@ test("keys from an https address: fetched once, and anew when they change", only
   assert.equal(fetched(), 2, "strangers can make the gate ask the issuer");
   const reasons = (await exchanges()).slice(-2).map((call) => call.action);
   assert.deepEqual(reasons, ["denied:jwt_unknown_key", "denied:jwt_unknown_key"]);
+});
+
+test("keys are found by the issuer's discovery, and over trusted TLS alone", only, async () => {
+  const claims = { aud: audience, sub: "job-1", iat: seconds(), exp: seconds() + 300 };
+  await chat(await keyFor(curve.token({ ...claims, iss: `${issuer.url}/realm` })));
+  const answer = await exchange(fields(pods[1].token(
+    { ...claims, iss: "https://untrusted.example.com" })));
+  assert.deepEqual([answer.status, answer.json()], [503, { error: "temporarily_unavailable" }]);
+  assert.ok(answer.headers["retry-after"]);
+  assert.equal((await exchanges()).at(-1).action, "denied:exchange_no_keys");
 });
 
 test("a token that is for one use is exchanged once", only, async () => {

@@ -23,7 +23,7 @@ const ask = (apiKey, options = {}) =>
   client(apiKey).chat.completions.create({ model, messages, ...options });
 const live = async (apiKey) => {
   const stream = await ask(apiKey, { model: "sim-slow", stream: true });
-  return { ended: collect(stream).then(() => null, () => Date.now()) };
+  return { stream, ended: collect(stream).then(() => null, () => Date.now()) };
 };
 // The secret goes in on stdin.
 const derive = (key, ...words) => new Promise((done, failed) => {
@@ -76,6 +76,7 @@ describe("the death of a layer", only, () => {
           assert.ok(await untouched.ended, "it is below, too");
         } else {
           await ask(beside);
+          untouched.stream.controller.abort();
         }
         await assert.rejects(house.createKey("late", "--layer", path[2]));
         const calls = (await house.calls()).filter((call) => call.layer === path[2]);
