@@ -70,6 +70,7 @@ void Journal::begin() {
     Taken nothing;
     settle(nothing);
   }
+  durable_seq_.store(log_.synced_seq(), std::memory_order_release);  // what earlier starts wrote
   thread_ = std::thread(&Journal::run, this);
 }
 

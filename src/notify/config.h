@@ -32,6 +32,7 @@ struct SinkConfig {
   std::size_t batch_bytes = 1u << 20;
   std::chrono::milliseconds batch_wait{1'000};  // a batch that is not full waits for more
   std::chrono::milliseconds timeout{30'000};    // for one attempt
+  std::string begin = "end";  // of the log: where a sink without a cursor begins; or "beginning"
   std::map<std::string, std::string> options;
 };
 
