@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -39,9 +41,16 @@ Result<std::string> write_head(const Question& question, const Url& url, std::st
 }
 
 Task<Result<int>> connect_any(Loop& loop, Resolver& resolver, std::string host, std::uint16_t port,
-                              Deadline until) {
+                              Deadline until, AddressCheck may_reach) {
   Result<std::vector<IpAddress>> addresses = co_await resolver.resolve(loop, host, until);
   if (!addresses) co_return std::unexpected(std::move(addresses).error());
+  if (may_reach) {
+    const std::size_t refused =
+        std::erase_if(*addresses, [&](const IpAddress& address) { return !may_reach(address); });
+    if (refused > 0 && addresses->empty()) {
+      co_return fail(Code::kDenied, "no address of the name may be connected to");
+    }
+  }
   Result<int> connected = fail(Code::kUnavailable, "the name has no address");
   const std::size_t count = std::min(addresses->size(), kAddressesMax);
   for (std::size_t i = 0; i < count; ++i) {
@@ -55,8 +64,16 @@ Task<Result<int>> connect_any(Loop& loop, Resolver& resolver, std::string host, 
   co_return connected;
 }
 
+// A body that was not sent, because nobody answered: it may hold a secret.
+struct Wipe {
+  explicit Wipe(std::string& of) : text(of) {}
+  Wipe(const Wipe&) = delete;
+  ~Wipe() { explicit_bzero(text.data(), text.size()); }
+  std::string& text;
+};
+
 Task<Result<Reply>> exchange(ClientConnection& connection, std::string head, Question& question) {
-  BytesBody body(std::move(question.body));
+  BytesBody body(std::move(question.body), BytesBody::Wiped::kYes);
   Result<void> sent = co_await connection.send(std::move(head), &body, false);
   if (!sent) co_return std::unexpected(std::move(sent).error());
   Result<ResponseMeta> meta = co_await connection.read_head(question.method);
@@ -81,9 +98,10 @@ Task<Result<Reply>> exchange(ClientConnection& connection, std::string head, Que
 
 Task<Result<std::unique_ptr<Stream>>> connect_url(Loop& loop, Resolver& resolver,
                                                   std::shared_ptr<const TlsContext> tls, Url url,
-                                                  Deadline until) {
+                                                  Deadline until, AddressCheck may_reach) {
   if (url.tls && !tls) co_return fail(Code::kInvalid, "https without a TLS context");
-  Result<int> connected = co_await connect_any(loop, resolver, url.host, url.port, until);
+  Result<int> connected =
+      co_await connect_any(loop, resolver, url.host, url.port, until, may_reach);
   if (!connected) co_return std::unexpected(std::move(connected).error());
   if (!url.tls) co_return plain_stream(loop, *connected);
   Result<std::unique_ptr<Stream>> secured =
@@ -93,6 +111,7 @@ Task<Result<std::unique_ptr<Stream>>> connect_url(Loop& loop, Resolver& resolver
 
 Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const TlsContext> tls,
                         Question question) {
+  const Wipe wipe(question.body);
   // parse_url knows no query; a webhook's address may have one.
   const std::string_view text = question.url;
   const std::size_t mark = std::min(text.find('?'), text.size());
@@ -108,7 +127,8 @@ Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const Tl
   if (!head) co_return std::unexpected(std::move(head).error());
 
   const Deadline until = loop.now_ms() + question.timeout_ms;
-  Result<std::unique_ptr<Stream>> stream = co_await connect_url(loop, resolver, tls, *url, until);
+  Result<std::unique_ptr<Stream>> stream =
+      co_await connect_url(loop, resolver, tls, *url, until, question.may_reach);
   if (!stream) co_return std::unexpected(std::move(stream).error());
 
   ClientTimeouts timeouts;

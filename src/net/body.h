@@ -39,15 +39,19 @@ class BodySource {
   virtual bool at_hand() const { return false; }
 };
 
-// A body that is in memory.
+// A body that is in memory; it may hold a secret.
 class BytesBody final : public BodySource {
  public:
-  explicit BytesBody(std::string bytes) : bytes_(std::move(bytes)) {}
+  enum class Wiped { kNo, kYes };
+  explicit BytesBody(std::string bytes, Wiped wiped = Wiped::kNo)
+      : bytes_(std::move(bytes)), wiped_(wiped) {}
+  ~BytesBody() override;
   Task<Result<std::string_view>> pull() override;
   bool finished() const override { return given_; }
 
  private:
   std::string bytes_;
+  const Wiped wiped_;
   bool given_ = false;
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,6 +89,9 @@ class ClientConnection {
   bool failed_ = false;
 };
 
+// May this address be connected to? Empty: every address may.
+using AddressCheck = std::function<bool(const IpAddress& address)>;
+
 struct Question {
   std::string method = "GET";
   std::string url;  // http:// or https://; from configuration only
@@ -95,6 +99,7 @@ struct Question {
   std::string body;
   std::size_t answer_bytes_max = 1 << 20;
   std::int64_t timeout_ms = 10'000;
+  AddressCheck may_reach = {};  // asked about the very address that is then connected to
 };
 struct Reply {
   int status = 0;
@@ -112,10 +117,10 @@ struct Url {
 Result<Url> parse_url(std::string_view text);
 
 // A connected stream to the host of `url`, hand-shaken where it says https. Tries up to eight
-// addresses of the name, each with its share of the time.
+// addresses of the name, each with its share of the time. kDenied: `may_reach` refused all of them.
 Task<Result<std::unique_ptr<Stream>>> connect_url(Loop& loop, Resolver& resolver,
                                                   std::shared_ptr<const TlsContext> tls, Url url,
-                                                  Deadline until);
+                                                  Deadline until, AddressCheck may_reach = {});
 
 // Connects, asks, reads the whole answer (bounded), closes. Redirects are not followed.
 Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const TlsContext> tls,
