@@ -5,6 +5,7 @@
 
 #include "admin/house_for_test.h"
 #include "keys/derived_token.h"
+#include "keys/key_delivery.h"
 
 namespace sallyport::admin {
 namespace {
@@ -100,6 +101,44 @@ TEST_F(RotationHouse, WithoutARecordNothingChanges) {
   recorder_.breaks(false);
   EXPECT_EQ(ring_->list().size(), 1U);
   EXPECT_EQ(check(old), keys::KeyFault::kNone);
+}
+
+// Its targets lie in a folder that is not there: nothing arrives.
+class UndeliveredHouse : public RotationHouse {
+ protected:
+  void configure(Config&, AdminParts& parts) override {
+    const std::vector<keys::DeliveryConfig> targets = {{.key = "app-*",
+                                                        .layer = {},
+                                                        .to = "file:" + folder_ + "/none/{name}",
+                                                        .sign_with = {},
+                                                        .ca_file = {}}};
+    delivery_ = keys::KeyDelivery::make(targets, {resolver_, offload_, clock_}).value();
+    parts.delivery = delivery_.get();
+  }
+  std::unique_ptr<keys::KeyDelivery> delivery_;
+};
+
+TEST_F(UndeliveredHouse, TheOldKeyLivesUnlessItIsAnIncident) {
+  const struct {
+    const char* name;
+    const char* body;
+    keys::KeyFault old;
+  } kCases[] = {
+      {"app-planned", R"({"deliver":true})", keys::KeyFault::kNone},
+      {"app-stolen", R"({"deliver":true,"overlap":"0s"})", keys::KeyFault::kExpired},
+  };
+  for (const auto& c : kCases) {
+    const std::string old = make(std::string("{\"name\":\"") + c.name + "\"}");
+    const Answer answer = local(post(std::string(c.name) + "/rotate", c.body));
+    EXPECT_EQ(answer.status, 502) << answer.body;
+    EXPECT_EQ(answer.code(), "not_delivered");
+    EXPECT_EQ(check(old), c.old) << c.name;
+    const Event record = recorder_.events().back();
+    EXPECT_EQ(record.action, "key.rotate_failed");
+    EXPECT_EQ(record.error, "not_delivered");
+    ASSERT_TRUE(record.kid);
+    EXPECT_EQ(ring_->show(*record.kid)->state, keys::KeyState::kRevoked);
+  }
 }
 
 TEST_F(RotationHouse, WhoseSecretItIs) {
