@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps columns of everything that is durable in the log: files for what is complete, and the
+// newest rows in memory, in the same layout. The files themselves are the durable cursor. A file
+// that is missing or damaged is built again from the JSON. Runs on its own thread, off the request
+// path; a command without a server uses it without the thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "audit/column_file.h"
+#include "audit/column_scan.h"
+#include "audit/column_writer.h"
+#include "audit/file_system.h"
+#include "audit/follower.h"
+#include "audit/open_intents.h"
+#include "base/result.h"
+
+namespace sallyport::audit {
+
+std::string column_directory(const std::string& journal);  // <journal>/col
+std::string column_file_name(std::uint64_t first_seq);     // 20 digits and .col
+
+struct ColumnOptions {
+  // Files are written. False: a command reads what a server wrote, and makes the rest in memory.
+  bool write = true;
+  bool map = true;  // false: files are read whole; for disks that are not real
+  // Rows of whole files that may be in memory because they are not written, about 30 bytes each.
+  // Beyond it there is no answer instead of a wrong one.
+  std::size_t unwritten_rows_max = 4u << 20;
+  std::size_t file_rows_max = kFileRowsMax;  // smaller in tests
+  // So often the unfinished last file is written too: a command need not read more JSON than this.
+  std::size_t saved_rows = 4 * kBlockRows;
+  std::chrono::milliseconds poll{200};
+};
+
+class ColumnBuilder {
+ public:
+  // kNotFound: no journal. That the folder cannot be written, or is another process's, is no error:
+  // then nothing is written. `files` outlives the builder.
+  static Result<std::unique_ptr<ColumnBuilder>> open(FileSystem& files, std::string journal,
+                                                     ColumnOptions options = {});
+  ~ColumnBuilder() { stop(); }
+  ColumnBuilder(const ColumnBuilder&) = delete;
+  ColumnBuilder& operator=(const ColumnBuilder&) = delete;
+
+  // Follows on a thread of its own until stop(). `durable_seq`: Recorder::durable_seq.
+  void start(std::function<std::uint64_t()> durable_seq);
+  void stop();
+
+  // Takes what is durable, all of it. For commands and tests, which have no thread.
+  Result<void> catch_up(std::uint64_t durable_seq);
+
+  // What the columns hold now. Any thread; waits at most for one piece of the builder's work.
+  Result<ColumnSnapshot> snapshot();
+
+  // A scan met damage (kCorrupt): looks at every file and lets the damaged ones be built again.
+  // True when there was one.
+  bool drop_damaged();
+
+  struct Counters {
+    std::uint64_t rows = 0, files = 0, rebuilt = 0, next_seq = 0;
+    std::size_t live_rows = 0;
+  };
+  Counters counters() const;
+
+ private:
+  ColumnBuilder(FileSystem& files, std::string journal, ColumnOptions options)
+      : disk_(&files), journal_(std::move(journal)), options_(options) {}
+
+  using File = std::shared_ptr<const ColumnFile>;
+  struct Kept {
+    File file;
+    bool written = false;
+  };
+
+  Result<void> begin();
+  void load_files();
+  void remove_file(std::uint64_t first_seq);
+  Result<void> begin_live();
+  Result<bool> fits_the_log(std::uint64_t start);
+  Result<void> fill_gaps();
+  Result<void> rebuild(std::uint64_t from, std::uint64_t end);
+  Result<bool> piece(std::uint64_t durable_seq);
+  Result<void> step_over(const Error& why);
+  Result<void> seal();
+  Result<Kept> keep(const ColumnWriter& writer) const;
+  Result<void> insert(Kept kept);
+  bool full(const ColumnWriter& writer) const {
+    return writer.full() || writer.rows() >= options_.file_rows_max;
+  }
+  void save();
+  void forget_pruned();
+  void run(const std::function<std::uint64_t()>& durable_seq);
+
+  FileSystem* const disk_;
+  const std::string journal_;
+  const ColumnOptions options_;
+  std::unique_ptr<FileSystem::Lock> lock_;  // null: we write nothing
+
+  mutable std::mutex mutex_;  // of what follows
+  std::condition_variable wake_;
+  std::atomic<bool> stopping_{false};
+  bool gaps_ = true;        // there may be some
+  std::size_t rounds_ = 0;  // of catch_up
+  std::map<std::uint64_t, std::shared_ptr<const ColumnFile>> sealed_;
+  std::uint64_t kept_from_ = 1;  // the journal's first record
+  std::size_t unwritten_rows_ = 0;
+  std::optional<ColumnWriter> live_;
+  std::optional<Follower> follower_;
+  OpenIntents open_;
+  std::shared_ptr<const ColumnFile> live_file_;  // of the first live_rows_ rows of live_
+  std::size_t live_rows_ = 0;
+  std::size_t saved_rows_ = 0;  // of live_, in its file
+  std::vector<std::string> missing_;
+  std::string told_;  // the failure that the operator has read last
+  Counters counters_;
+  std::thread thread_;
+};
+
+}  // namespace sallyport::audit
