@@ -49,9 +49,11 @@ int serve(const cli::Invocation& call) {
 
   // ---- The house: what everything else stands on. Each part outlives those below it.
   const SystemClock clock;
-  net::Offload disk(2);  // what blocks on the disk on behalf of the house
-  net::Offload news(1);  // hears what other processes change, whatever the disk is busy with
-  net::Offload scan(2);  // what would hold up a gate thread: checking megabytes
+  net::Offload disk(2);    // what blocks on the disk on behalf of the house
+  net::Offload urgent(1);  // the ends of keys, whatever else waits for the disk
+  net::Offload mint(2);    // keys that strangers ask for: what they keep busy is theirs alone
+  net::Offload news(1);    // hears what other processes change, whatever the disk is busy with
+  net::Offload scan(2);    // what would hold up a gate thread: checking megabytes
   BodyMemory body_memory(config->http.body_memory_max);
   net::Resolver resolver;
   http::Counters gate_counters;
@@ -101,9 +103,13 @@ int serve(const cli::Invocation& call) {
   if (!first_upstreams) return serving.cannot("set up the upstreams", first_upstreams.error());
   Published<upstream::Upstreams> upstreams(*first_upstreams);
   const upstream::Upstreams* current = first_upstreams->get();
-  auto strangers = cli::Strangers::make(
-      *config,
-      {.ring = **ring, .recorder = recorder, .resolver = resolver, .work = disk, .clock = clock});
+  auto strangers = cli::Strangers::make(*config, {.ring = **ring,
+                                                  .recorder = recorder,
+                                                  .resolver = resolver,
+                                                  .verify = scan,
+                                                  .mint = mint,
+                                                  .urgent = urgent,
+                                                  .clock = clock});
   if (!strangers) return serving.cannot("set up the exchange of identities", strangers.error());
 
   auto delivery = keys::KeyDelivery::make(config->keys.deliver, {resolver, disk, clock});
@@ -211,6 +217,8 @@ int serve(const cli::Invocation& call) {
   (*upkeep)->stop();
   gate.stop();  // drains, then cuts
   scan.stop();  // nothing may speak to the gate's loops any more
+  mint.stop();
+  urgent.stop();
   disk.stop();
   news.stop();
   house.drop_tasks();  // before what they speak to

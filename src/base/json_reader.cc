@@ -2,6 +2,7 @@
 #include "base/json_reader.h"
 
 #include <simdjson.h>
+#include <string.h>
 
 #include <algorithm>
 #include <charconv>
@@ -170,6 +171,10 @@ struct JsonValue::Node {
   bool boolean = false;
   std::vector<std::string> keys;
   std::vector<Node> children;
+
+  Node(Node&&) noexcept = default;
+  // What is read this way is small, and may be a credential (an admin token, an identity).
+  ~Node() { explicit_bzero(text.data(), text.size()); }
 
   explicit Node(const element& from) : type(from.type()) {
     switch (type) {

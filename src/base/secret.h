@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <iosfwd>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -43,5 +44,12 @@ class Secret {
   std::vector<char> bytes_;
 };
 std::ostream& operator<<(std::ostream&, const Secret&) = delete;
+
+// For a text that held a secret on its way: reserve it large enough before, or what it outgrew
+// stays behind.
+inline void wipe(std::string& text) {
+  explicit_bzero(text.data(), text.size());
+  text.clear();
+}
 
 }  // namespace sallyport

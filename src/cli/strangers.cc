@@ -30,7 +30,7 @@ Strangers::Strangers(StrangerParts parts)
     : parts_(parts),
       keys_(parts.ring, parts.recorder, parts.clock),
       tokens_(parts.ring, parts.recorder, parts.clock),
-      sources_({.resolver = parts.resolver, .offload = parts.work, .clock = parts.clock}) {}
+      sources_({.resolver = parts.resolver, .offload = parts.mint, .clock = parts.clock}) {}
 
 Result<std::unique_ptr<Strangers>> Strangers::make(const config::Config& config,
                                                    StrangerParts parts) {
@@ -43,7 +43,7 @@ Result<std::unique_ptr<Strangers>> Strangers::make(const config::Config& config,
   if (!config.keys.identity_exchange.empty()) {
     Strangers* const self = made.get();
     auto exchange = keys::TokenExchange::make(
-        config.keys.identity_exchange, made->sources_, parts.work, parts.clock,
+        config.keys.identity_exchange, made->sources_, {parts.verify, parts.mint}, parts.clock,
         [self](const keys::Exchanged& granted) { return self->mint(granted); });
     if (!exchange) return std::unexpected(exchange.error());
     made->exchange_ = std::move(*exchange);
@@ -63,8 +63,8 @@ void Strangers::add_routes(std::vector<std::unique_ptr<OwnRoute>>& routes) {
         std::make_unique<keys::ExchangeRoute>(*exchange_, proofs_.get(), parts_.clock));
   }
   if (leak_signatures_) {
-    routes.push_back(
-        std::make_unique<keys::LeakReportRoute>(*leak_signatures_, *this, parts_.work));
+    routes.push_back(std::make_unique<keys::LeakReportRoute>(
+        *leak_signatures_, *this, keys::LeakReportRoute::Threads{parts_.verify, parts_.urgent}));
   }
 }
 
@@ -87,14 +87,28 @@ Result<keys::LeakVerdict> Strangers::report(std::string_view token, std::string_
   const std::string why = where_found(source, url);
   log::warn("keys.leak_reported", {{"kid", whose->kid}, {"token", whose->tid.value_or("")}});
   // A derived token dies alone: its parent's secret cannot be found from it.
-  if (whose->tid) {
-    const auto revoked = tokens_.revoke_token(whose->kid, *whose->tid, actor, why);
+  keys::LeakVerdict verdict{.ours = true};
+  verdict.keep = [this, kid = whose->kid, tid = whose->tid, actor, why] {
+    return keep(kid, tid, actor, why);
+  };
+  return verdict;
+}
+
+Result<void> Strangers::keep(const std::string& kid, const std::optional<std::string>& tid,
+                             const admin::Actor& actor, const std::string& why) {
+  bool durable = false;
+  if (tid) {
+    const Result<admin::RevokedToken> revoked = tokens_.revoke_token(kid, *tid, actor, why);
     if (!revoked) return std::unexpected(revoked.error());
-    return keys::LeakVerdict{.ours = true};
+    durable = revoked->durable;
+  } else {
+    const Result<admin::Revoked> revoked = keys_.revoke(kid, actor, why);
+    if (!revoked) return std::unexpected(revoked.error());
+    durable = revoked->durable;
   }
-  const auto revoked = keys_.revoke(whose->kid, actor, why);
-  if (!revoked) return std::unexpected(revoked.error());
-  return keys::LeakVerdict{.ours = true};
+  // Whoever reported it must come again: a restart would let it live.
+  if (!durable) return fail(Code::kUnavailable, kid + " is dead here, and not yet in the store");
+  return {};
 }
 
 }  // namespace sallyport::cli

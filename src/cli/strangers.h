@@ -25,7 +25,9 @@ struct StrangerParts {
   keys::KeyRing& ring;
   Recorder& recorder;
   net::Resolver& resolver;
-  net::Offload& work;  // verifies signatures, makes and revokes keys
+  net::Offload& verify;  // signatures; what leaked dies there: never held up by a disk
+  net::Offload& mint;    // keys for identities: nobody else waits behind these
+  net::Offload& urgent;  // makes ends durable, with nothing before them but other ends
   const Clock& clock;
 };
 
@@ -47,6 +49,8 @@ class Strangers final : public keys::LeakReceiver {
  private:
   explicit Strangers(StrangerParts parts);
   Result<keys::Issued> mint(const keys::Exchanged& granted);
+  Result<void> keep(const std::string& kid, const std::optional<std::string>& tid,
+                    const admin::Actor& actor, const std::string& why);
 
   StrangerParts parts_;
   admin::KeyActs keys_;

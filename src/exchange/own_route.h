@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A route that the gate answers itself, before anybody is identified (/oauth/token, /leak-report):
 // a room brings it, http serves it. Such a route does its own authentication, and everybody on the
-// network can call it: its work per call is bounded, and it never passes anything on.
+// network can call it: its work per call is bounded, and it never passes anything on. What a call
+// may hold of the host (a place among a few, memory, time) http sees to.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +34,10 @@ class OwnRoute {
 
   // A larger body is refused with 413 before it is read whole.
   virtual std::size_t body_bytes_max() const = 0;
+
+  // What the head alone decides: an answer refuses the call before a byte of its body is read. Does
+  // not wait, changes nothing.
+  virtual std::optional<OwnAnswer> refuse(Exchange&) { return std::nullopt; }
 
   // The body is whole. `x` outlives the task. What the answer did (a key made, a key revoked) has
   // happened when its record is written; http asks the journal before it calls, so that nothing is

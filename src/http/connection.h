@@ -48,6 +48,7 @@ class Connection {
   Task<bool> refuse(Exchange& x, Refusal refusal, std::size_t admitted);
   OwnRoute* own_route(const Exchange& x) const;
   Task<bool> serve_own(Exchange& x, OwnRoute& route);
+  Task<bool> send_own(Exchange& x, OwnAnswer answer);
   bool open_answer(Exchange& x);
   Framing framing_of(const Answer& answer) const;
   Task<bool> relay(Exchange& x);

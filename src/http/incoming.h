@@ -37,6 +37,8 @@ class IncomingBody final : public net::BodySource {
   Task<Result<std::string_view>> pull() override;
   bool finished() const override { return done_; }
 
+  // The whole body must be here by then, however fast its pieces come.
+  void until(net::Deadline deadline) { limit_ = deadline; }
   // Reads and drops the rest, at most `bytes_max` of it until `deadline`. True when the body ended
   // cleanly.
   Task<bool> discard(std::uint64_t bytes_max, net::Deadline deadline);

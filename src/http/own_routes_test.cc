@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <string>
@@ -44,6 +45,10 @@ class Parrot final : public OwnRoute {
   const char* name() const override { return "parrot"; }
   bool takes(const Exchange& x) const override { return x.method == "POST" && x.path == "/parrot"; }
   std::size_t body_bytes_max() const override { return 32; }
+  std::optional<OwnAnswer> refuse(Exchange& x) override {
+    if (!x.header("x-cat")) return std::nullopt;
+    return OwnAnswer{.status = 401, .body = "a cat", .error_code = "parrot_flees"};
+  }
   Task<OwnAnswer> answer(Exchange& x, std::string body) override {
     ++asked_;
     OwnAnswer out;
@@ -58,6 +63,19 @@ class Parrot final : public OwnRoute {
 
  private:
   std::atomic<int>& asked_;
+};
+
+// Takes a megabyte from whoever says so in the head.
+class Whale final : public OwnRoute {
+ public:
+  const char* name() const override { return "whale"; }
+  bool takes(const Exchange& x) const override { return x.path == "/whale"; }
+  std::size_t body_bytes_max() const override { return 1 << 20; }
+  Task<OwnAnswer> answer(Exchange&, std::string body) override {
+    OwnAnswer out;
+    out.body = "swallowed " + std::to_string(body.size());
+    co_return out;
+  }
 };
 
 // Whoever comes here was not taken by a route.
@@ -75,10 +93,14 @@ class OwnRoutesTest : public testing::Test {
     Config config;
     config.threads = 1;
     config.drain_ms = 100;
-    config.body_ms = 200;
+    config.body_ms = 1'000;
+    config.threads = 1;
     config.listeners.front().address = "127.0.0.1:0";
     const WayMaker maker = [this](net::Loop&, Way& way) {
       way.routes.push_back(std::make_unique<Parrot>(asked_));
+      way.routes.push_back(std::make_unique<Whale>());
+      way.own_body_ms = 2'000;
+      way.body_memory = &memory_;
       way.stages.push_back(std::make_unique<Locked>());
     };
     gate_ = std::make_unique<Gate>(
@@ -88,14 +110,18 @@ class OwnRoutesTest : public testing::Test {
   }
   void TearDown() override { gate_->stop(); }
 
-  // What the gate answers to `bytes` until it closes.
-  std::string say(std::string_view bytes) {
+  int connect() {
     sockaddr_storage address;
     const socklen_t size = net::to_sockaddr(gate_->addresses().front().at, address);
     const int client = ::socket(AF_INET, SOCK_STREAM, 0);
     EXPECT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&address), size), 0);
     const timeval patience{5, 0};
     ::setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return client;
+  }
+  // What the gate answers to `bytes` until it closes.
+  std::string say(std::string_view bytes) {
+    const int client = connect();
     EXPECT_EQ(::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
     std::string all;
@@ -116,6 +142,7 @@ class OwnRoutesTest : public testing::Test {
   SystemClock clock_;
   Journal journal_;
   Counters counters_;
+  BodyMemory memory_{64 << 20};
   std::atomic<int> asked_{0};
   std::unique_ptr<Gate> gate_;
 };
@@ -187,6 +214,71 @@ TEST_F(OwnRoutesTest, AnAnswerWithoutARecordDoesNotLeave) {
   const std::string answer = say(post("/parrot", "hello"));
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ")) << answer;
   EXPECT_FALSE(answer.contains("heard")) << answer;
+}
+
+TEST_F(OwnRoutesTest, WhatTheHeadDecidesIsAnsweredBeforeTheBodyCame) {
+  const std::string answer =
+      say("POST /parrot HTTP/1.1\r\nhost: localhost\r\nx-cat: 1\r\ncontent-length: 9\r\n\r\nha");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 401 ")) << answer;
+  EXPECT_TRUE(answer.contains("\r\nconnection: close\r\n")) << "the rest is not read: " << answer;
+  EXPECT_TRUE(answer.ends_with("a cat")) << answer;
+  EXPECT_EQ(asked_, 0);
+  ASSERT_EQ(journal_.events().size(), 1U);
+  EXPECT_EQ(journal_.events()[0].error, "parrot_flees");
+}
+
+// One source has some of the places; whoever has one waits for the rest of its body, all others are
+// sent away with theirs unread.
+TEST_F(OwnRoutesTest, StrangersHoldAFewBodiesAndNoMore) {
+  const std::string half =
+      "POST /whale HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1048576\r\n\r\n" +
+      std::string(100 << 10, 'x');
+  constexpr int kClients = 200;
+  std::vector<int> clients;
+  int refused = 0;
+  std::uint64_t peak = 0;
+  for (int i = 0; i < kClients; ++i) {
+    clients.push_back(connect());
+    (void)::send(clients.back(), half.data(), half.size(), MSG_NOSIGNAL);
+    peak = std::max(peak, memory_.used());
+  }
+  for (const int client : clients) {
+    char status[12] = {};
+    (void)::recv(client, status, sizeof status, MSG_WAITALL);
+    if (std::string_view(status, sizeof status) == "HTTP/1.1 503") ++refused;
+    peak = std::max(peak, memory_.used());
+  }
+  EXPECT_EQ(refused, kClients - static_cast<int>(Way::kOwnPlacesPerSource));
+  EXPECT_GT(peak, 0U);
+  EXPECT_LE(peak, Way::kOwnPlacesPerSource * (100 << 10));
+  for (const int client : clients) ::close(client);
+  EXPECT_TRUE(say(post("/whale", "hello")).ends_with("swallowed 5")) << "the places came back";
+}
+
+TEST_F(OwnRoutesTest, TheMemoryOfBodiesIsTheirsToo) {
+  EXPECT_TRUE(say(post("/whale", std::string(300'000, 'x'))).ends_with("swallowed 300000"));
+  memory_.limit(200'000);
+  EXPECT_TRUE(say(post("/whale", std::string(300'000, 'x'))).starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(memory_.used(), 0U);
+}
+
+TEST_F(OwnRoutesTest, ABodyThatDripsIsCutOff) {
+  const int client = connect();
+  const timeval patience{0, 50'000};
+  ::setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const std::string head =
+      "POST /whale HTTP/1.1\r\nhost: localhost\r\ncontent-length: 900000\r\n\r\n";
+  EXPECT_GT(::send(client, head.data(), head.size(), MSG_NOSIGNAL), 0);
+  // 4 KiB every 50 ms is fast enough for any other body.
+  const std::string drop(4096, 'x');
+  char status[12] = {};
+  ssize_t got = -1;
+  for (int i = 0; i < 100 && got < 0; ++i) {
+    (void)::send(client, drop.data(), drop.size(), MSG_NOSIGNAL);
+    got = ::recv(client, status, sizeof status, 0);
+  }
+  EXPECT_EQ(std::string_view(status, sizeof status), "HTTP/1.1 408");
+  ::close(client);
 }
 
 TEST_F(OwnRoutesTest, TheConnectionGoesOn) {

@@ -10,9 +10,11 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/source_places.h"
 #include "event/ports/admission.h"
 #include "event/ports/recorder.h"
 #include "event/ports/revocations.h"
+#include "exchange/body_memory.h"
 #include "exchange/own_route.h"
 #include "exchange/stage.h"
 #include "http/config.h"
@@ -44,6 +46,12 @@ struct Way {
   std::vector<std::unique_ptr<Stage>> stages;  // in order; may refer to `config`
   // Answered by the gate itself, before any stage; the first that takes a request has it.
   std::vector<std::unique_ptr<OwnRoute>> routes;
+  // Calls of these routes that have a body, from its first byte to the answer: further ones are
+  // sent away. A body that is not whole in time loses its place.
+  static constexpr std::size_t kOwnPlaces = 32, kOwnPlacesPerSource = 8;
+  std::int64_t own_body_ms = 10'000;
+  mutable SourcePlaces own_places{kOwnPlaces, kOwnPlacesPerSource};
+  BodyMemory* body_memory = nullptr;  // what their bodies are charged to; outlives it; null: none
 };
 // Fills a way for the thread of `loop`; called once a thread and configuration, on that thread or
 // before it runs.

@@ -57,6 +57,7 @@ DpopProofs::DpopProofs(std::string authority, bool tls, std::string path, const 
       tls_(tls),
       base_path_(std::move(path)),
       clock_(clock),
+      started_(clock.now()),
       used_(ReplayMemory::Limits{}) {}
 
 Result<std::unique_ptr<DpopProofs>> DpopProofs::make(std::string_view public_base_url,
@@ -94,6 +95,7 @@ std::expected<DpopProofs::Proof, DpopFault> DpopProofs::verify(
   }
   const UtcTime now = clock_.now();
   if (*iat > now + kDpopWindow || *iat < now - kDpopWindow) return refuse(DpopFault::kTime);
+  if (*iat < started_) return refuse(DpopFault::kTime);
   if (credential && string_claim(*jwt, "ath") != base64url_encode(sha256(*credential))) {
     return refuse(DpopFault::kOtherToken);
   }

@@ -33,7 +33,7 @@ enum class DpopFault {
   kMalformed,  // not a dpop+jwt with its public key
   kSignature,
   kOtherRequest,  // htm or htu name another one
-  kTime,          // iat is not now
+  kTime,          // iat is not now, or from before the gate's start
   kOtherToken,    // ath is not the digest of the credential
   kOtherKey,      // genuine, but of another key than the credential is bound to
   kReplayed,
@@ -50,6 +50,7 @@ class DpopProofs {
   static Result<std::unique_ptr<DpopProofs>> make(std::string_view public_base_url,
                                                   const Clock& clock);
 
+  // Proofs of the time before this was made are refused: what was used then is forgotten.
   // The request's one DPoP header.
   static std::expected<std::string_view, DpopFault> proof_of(const Exchange& x);
 
@@ -81,6 +82,7 @@ class DpopProofs {
   const bool tls_;
   const std::string base_path_;  // without '/' at the end
   const Clock& clock_;
+  const UtcTime started_;
   ReplayMemory used_;
 };
 

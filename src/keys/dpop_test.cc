@@ -105,10 +105,11 @@ TEST(Dpop, AsTheTableSays) {
       {"too large", proof(claims("POST", url, "1800000000", string(9000, 'a'))),
        DpopFault::kMalformed},
   };
-  ManualClock clock(kNow);
   for (const auto& c : kCases) {
+    ManualClock clock(kNow - kDpopWindow);
     const auto proofs = DpopProofs::make("https://gate.example", clock);  // each remembers nothing
     ASSERT_TRUE(proofs);
+    clock.advance(kDpopWindow);
     const DpopFault fault =
         (*proofs)->check(c.proof, "POST", "/v1/responses", kKey, thumbprint(client()));
     EXPECT_STREQ(name(fault), name(c.fault)) << c.why;
@@ -130,6 +131,22 @@ TEST(Dpop, AProofWorksOnce) {
   EXPECT_EQ(check(proof(latest)), DpopFault::kReplayed) << "remembered to the end of its window";
   clock.advance(std::chrono::seconds(1));
   EXPECT_EQ(check(proof(latest)), DpopFault::kTime);
+}
+
+// What was used before the start is forgotten; so nothing of that time is taken.
+TEST(Dpop, AProofDoesNotWorkAgainAfterARestart) {
+  ManualClock clock(kNow);
+  const string url = "https://gate.example/v1/responses";
+  const auto outcome = [&](DpopProofs& proofs, const string& iat) {
+    return proofs.check(proof(claims("POST", url, iat)), "POST", "/v1/responses", kKey,
+                        thumbprint(client()));
+  };
+  const auto first = DpopProofs::make("https://gate.example", clock);
+  clock.advance(std::chrono::milliseconds(400));
+  EXPECT_EQ(outcome(**first, "1800000000"), DpopFault::kNone);
+  const auto second = DpopProofs::make("https://gate.example", clock);
+  EXPECT_EQ(outcome(**second, "1800000000"), DpopFault::kTime) << "of the second of the start, too";
+  EXPECT_EQ(outcome(**second, "1800000001"), DpopFault::kNone);
 }
 
 TEST(Dpop, AtTheTokenEndpointThereIsNoCredentialYet) {

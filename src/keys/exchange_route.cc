@@ -54,6 +54,17 @@ decltype(ExchangeBinding::prove) prover(DpopProofs& proofs, std::string proof, s
 
 std::size_t ExchangeRoute::body_bytes_max() const { return kFormBytesMax; }
 
+std::optional<OwnAnswer> ExchangeRoute::refuse(Exchange& x) {
+  if (!exchange_content(x.header("content-type").value_or(""))) {
+    return refused(x, {400, "invalid_request", "exchange_malformed"});
+  }
+  if (!x.header("dpop")) return std::nullopt;
+  if (proofs_ == nullptr) return refused(x, no_proof(DpopFault::kNotHere));
+  const auto proof = DpopProofs::proof_of(x);
+  if (!proof) return refused(x, no_proof(proof.error()));
+  return std::nullopt;
+}
+
 Task<OwnAnswer> ExchangeRoute::answer(Exchange& x, std::string body) {
   auto request = parse_exchange(x.header("content-type").value_or(""), body);
   explicit_bzero(body.data(), body.size());  // it holds a credential of the issuer
@@ -61,6 +72,7 @@ Task<OwnAnswer> ExchangeRoute::answer(Exchange& x, std::string body) {
 
   ExchangeBinding binding;
   binding.ip = x.source.text();
+  binding.source = x.source;
   binding.certificate = x.certificate_thumbprint;
   if (x.header("dpop")) {
     if (proofs_ == nullptr) co_return refused(x, no_proof(DpopFault::kNotHere));

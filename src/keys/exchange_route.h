@@ -22,6 +22,8 @@ class ExchangeRoute final : public OwnRoute {
     return x.method == "POST" && x.path == "/oauth/token";
   }
   std::size_t body_bytes_max() const override;
+  // Another content type, or a proof where none can be checked.
+  std::optional<OwnAnswer> refuse(Exchange& x) override;
   // A key that came over mTLS is bound to the certificate (RFC 8705), one that was asked for with a
   // DPoP proof to its key (RFC 9449).
   Task<OwnAnswer> answer(Exchange& x, std::string body) override;

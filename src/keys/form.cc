@@ -24,6 +24,7 @@ bool is_name(std::string_view text) {
 // %XX and '+'; nothing for half an escape or anything that is not printable, before or after.
 std::optional<std::string> decode(std::string_view raw) {
   std::string out;
+  out.reserve(raw.size());  // it may be a credential: what it outgrew would stay behind
   for (std::size_t i = 0; i < raw.size(); ++i) {
     char c = raw[i];
     if (c == '%') {

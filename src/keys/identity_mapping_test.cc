@@ -26,9 +26,9 @@ IdentityMapping github() {
 }
 
 Jwt token(const string& claims) {
-  const auto jwt = Jwt::parse(base64url_encode(R"({"alg":"ES256","kid":"k"})") + "." +
+  auto jwt = Jwt::parse(base64url_encode(R"({"alg":"ES256","kid":"k"})") + "." +
                               base64url_encode(claims) + ".AAAA");
-  return *jwt;
+  return std::move(*jwt);
 }
 
 TEST(IdentityMapping, WhatMayStand) {

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/json_reader.h"
+#include "base/secret.h"
 #include "keys/jwk.h"
 #include "keys/jwks.h"
 
@@ -42,6 +43,11 @@ const char* name(JwtFault fault);  // "jwt_malformed", ...
 // A token that was read and not yet verified: nothing in it may be believed.
 class Jwt {
  public:
+  Jwt(Jwt&&) noexcept = default;
+  Jwt& operator=(Jwt&&) noexcept = default;
+  // Without its signature a token is worth nothing.
+  ~Jwt() { wipe(signature_); }
+
   // `embedded_key`: the header must carry the key itself (a DPoP proof); otherwise it must not.
   // `type`: the header's typ must be this, without case; empty: none, "JWT" or "at+jwt".
   static std::expected<Jwt, JwtFault> parse(std::string_view token, bool embedded_key = false,

@@ -11,6 +11,7 @@
 #include "base/json_reader.h"
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "keys/key_mac.h"
 
@@ -53,7 +54,9 @@ OwnAnswer refused(Exchange& x, int status, const char* code, const char* reason)
   return answer;
 }
 
-void wipe(std::string& text) { explicit_bzero(text.data(), text.size()); }
+OwnAnswer forged(Exchange& x) {
+  return refused(x, 401, "invalid_signature", "leak_report_signature");
+}
 
 }  // namespace
 
@@ -140,13 +143,16 @@ struct LeakReportRoute::Report {
     const PublicKey* const key = github->find(identifier, SignatureAlgorithm::kEs256);
     return key != nullptr && key->verifies_der(body, signature);
   }
-  void work(const LeakReportKeys& keys, LeakReceiver& receiver);
+  void end(const LeakReportKeys& keys, LeakReceiver& receiver);
+  void keep();
 
  private:
+  std::vector<std::function<Result<void>()>> to_keep_;
   std::shared_ptr<std::atomic<int>> under_way_;
 };
 
-void LeakReportRoute::Report::work(const LeakReportKeys& keys, LeakReceiver& receiver) {
+// Dead first, all of them, before anything waits for a disk.
+void LeakReportRoute::Report::end(const LeakReportKeys& keys, LeakReceiver& receiver) {
   if (!genuine(keys)) return;
   outcome = kUnreadable;
   Result<std::vector<LeakEntry>> list = parse_leak_report(body);
@@ -156,13 +162,14 @@ void LeakReportRoute::Report::work(const LeakReportKeys& keys, LeakReceiver& rec
   JsonWriter json(answer);
   json.begin_array();
   for (LeakEntry& entry : *list) {
-    const Result<LeakVerdict> verdict = receiver.report(entry.token, entry.source, entry.url, ip);
+    Result<LeakVerdict> verdict = receiver.report(entry.token, entry.source, entry.url, ip);
     // The others are still looked at: each that is revoked now is one less.
     if (!verdict) {
       log::error("keys.leak_report_failed", {{"reason", verdict.error().what}});
       outcome = kFailed;
     } else {
       ours += verdict->ours ? 1 : 0;
+      if (verdict->keep) to_keep_.push_back(std::move(verdict->keep));
       json.begin_object().field("token_hash", to_hex(sha256(entry.token)));
       json.field("token_type", entry.type);
       json.field("label", verdict->ours ? "true_positive" : "false_positive").end_object();
@@ -172,25 +179,60 @@ void LeakReportRoute::Report::work(const LeakReportKeys& keys, LeakReceiver& rec
   json.end_array();
 }
 
-Task<OwnAnswer> LeakReportRoute::answer(Exchange& x, std::string body) {
+void LeakReportRoute::Report::keep() {
+  for (const auto& act : to_keep_) {
+    const Result<void> kept = act();
+    if (kept) continue;
+    log::error("keys.leak_report_failed", {{"reason", kept.error().what}});
+    outcome = kFailed;
+  }
+}
+
+namespace {
+
+// The signature that a report comes with, as far as the head tells.
+struct Signed {
+  std::optional<std::string_view> identifier;  // of GitHub's key; none: signed in-house
+  std::string der;                             // GitHub's signature
+  std::string_view hmac;
+};
+
+// Nothing for what cannot be right. Two signatures are one too many: which of them was meant?
+std::optional<Signed> signature_of(const Exchange& x, const LeakReportKeys& keys) {
   const auto identifier = single(x, "github-public-key-identifier");
   const auto signature = single(x, "github-public-key-signature");
   const auto hmac = single(x, "x-sallyport-signature");
   const bool from_github = identifier && signature;
-  const auto forged = [&] { return refused(x, 401, "invalid_signature", "leak_report_signature"); };
-  // Two signatures are one too many: which of them was meant?
-  if (from_github == hmac.has_value()) co_return forged();
+  if (from_github == hmac.has_value()) return std::nullopt;
+  if (!from_github) {
+    const bool formed =
+        hmac->starts_with(kHmacPrefix) && hmac->size() == kHmacPrefix.size() + 2 * sizeof(Mac);
+    if (!keys.takes_in_house() || !formed) return std::nullopt;
+    return Signed{.identifier = {}, .der = {}, .hmac = *hmac};
+  }
+  if (!keys.takes_github() || signature->size() > kSignatureBytesMax ||
+      identifier->size() > kIdentifierBytesMax) {
+    return std::nullopt;
+  }
+  auto der = base64_decode(*signature);
+  if (!der) return std::nullopt;
+  return Signed{.identifier = identifier, .der = std::move(*der), .hmac = {}};
+}
+
+}  // namespace
+
+std::optional<OwnAnswer> LeakReportRoute::refuse(Exchange& x) {
+  if (signature_of(x, keys_)) return std::nullopt;
+  return forged(x);
+}
+
+Task<OwnAnswer> LeakReportRoute::answer(Exchange& x, std::string body) {
+  auto seal = signature_of(x, keys_);
+  if (!seal) co_return forged(x);
   std::shared_ptr<const KeySet> github;
-  std::string der;
-  if (from_github) {
-    auto decoded = base64_decode(*signature);
-    if (!decoded || signature->size() > kSignatureBytesMax ||
-        identifier->size() > kIdentifierBytesMax) {
-      co_return forged();
-    }
-    der = std::move(*decoded);
-    github = co_await keys_.github(*x.loop, std::string(*identifier));
-    if (!github || !github->knows(*identifier)) co_return forged();
+  if (seal->identifier) {
+    github = co_await keys_.github(*x.loop, std::string(*seal->identifier));
+    if (!github || !github->knows(*seal->identifier)) co_return forged(x);
   }
   if (++*under_way_ > kUnderWayMax) {
     --*under_way_;
@@ -198,17 +240,21 @@ Task<OwnAnswer> LeakReportRoute::answer(Exchange& x, std::string body) {
   }
   auto report = std::make_shared<Report>(under_way_, std::move(body));
   report->github = std::move(github);
-  report->identifier = identifier.value_or("");
-  report->signature = std::move(der);
-  report->hmac = hmac.value_or("");
+  report->identifier = seal->identifier.value_or("");
+  report->signature = std::move(seal->der);
+  report->hmac = seal->hmac;
   report->ip = x.source.text();
   // Not this route: it may be gone with its thread when the work is done.
-  std::function<void()> work = [&keys = keys_, &receiver = receiver_, report] {
-    report->work(keys, receiver);
+  std::function<void()> end = [&keys = keys_, &receiver = receiver_, report] {
+    report->end(keys, receiver);
   };
-  co_await offload_.run(*x.loop, std::move(work));
+  co_await threads_.end.run(*x.loop, std::move(end));
+  if (report->ours > 0) {
+    std::function<void()> keep = [report] { report->keep(); };
+    co_await threads_.keep.run(*x.loop, std::move(keep));
+  }
 
-  if (report->outcome == Report::kForged) co_return forged();
+  if (report->outcome == Report::kForged) co_return forged(x);
   if (report->outcome == Report::kUnreadable) {
     co_return refused(x, 400, "invalid_request", "leak_report_malformed");
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,11 +23,14 @@ struct LeakVerdict {
   // The token was issued here, its MAC is right, and it works no more. False: it is not a key of
   // ours, or only looks like one.
   bool ours = false;
+  // Of ours: makes its end durable and records it. May block on the disk. An error: it is dead
+  // here, but nobody knows for how long; the reporter is asked to come again.
+  std::function<Result<void>()> keep = {};
 };
 
-// Whoever owns the keys: finds the kid, checks the MAC, revokes. Called on a thread of the Offload,
-// may block on the disk. Revoking again is no error. kUnavailable: it could not be told or done;
-// the reporter is asked to come again.
+// Whoever owns the keys: finds the kid, checks the MAC, kills it here and at once. Never blocks on
+// the disk. Killing again is no error. kUnavailable: it could not be told; the reporter is asked to
+// come again.
 class LeakReceiver {
  public:
   virtual ~LeakReceiver() = default;
@@ -46,6 +50,8 @@ class LeakReportKeys {
 
   // The key that a report names, if it may sign reports; fetched when it is not known yet.
   Task<std::shared_ptr<const KeySet>> github(net::Loop& loop, std::string identifier) const;
+  bool takes_github() const { return github_ != nullptr; }
+  bool takes_in_house() const { return secret_ != nullptr; }
   // HMAC-SHA-256 over the body in hexadecimal, as "sha256=<64 digits>".
   bool in_house(std::string_view header, std::string_view body) const;
 
@@ -54,28 +60,36 @@ class LeakReportKeys {
   std::shared_ptr<const Secret> secret_;  // null: in-house reports are refused
 };
 
-// One per thread; what is passed outlives the end of `offload`'s threads.
+// One per thread; what is passed outlives the end of both pools' threads.
 class LeakReportRoute final : public OwnRoute {
  public:
   static constexpr std::size_t kBodyBytesMax = 1 << 20;
   static constexpr std::size_t kEntriesMax = 1000;
   static constexpr int kUnderWayMax = 4;  // reports being worked on by this thread's route
 
-  LeakReportRoute(const LeakReportKeys& keys, LeakReceiver& receiver, net::Offload& offload)
-      : keys_(keys), receiver_(receiver), offload_(offload) {}
+  // Where the work is done. `end` is never held up by a disk: what leaked dies there; `keep` makes
+  // it durable.
+  struct Threads {
+    net::Offload& end;
+    net::Offload& keep;
+  };
+  LeakReportRoute(const LeakReportKeys& keys, LeakReceiver& receiver, Threads threads)
+      : keys_(keys), receiver_(receiver), threads_(threads) {}
 
   const char* name() const override { return "leak_report"; }
   bool takes(const Exchange& x) const override {
     return x.method == "POST" && x.path == "/leak-report";
   }
   std::size_t body_bytes_max() const override { return kBodyBytesMax; }
+  // Neither signature, or both, or one that cannot be right whatever the body says.
+  std::optional<OwnAnswer> refuse(Exchange& x) override;
   Task<OwnAnswer> answer(Exchange& x, std::string body) override;
 
  private:
   struct Report;
   const LeakReportKeys& keys_;
   LeakReceiver& receiver_;
-  net::Offload& offload_;
+  const Threads threads_;
   std::shared_ptr<std::atomic<int>> under_way_ = std::make_shared<std::atomic<int>>(0);
 };
 

@@ -32,10 +32,14 @@ class Receiver final : public LeakReceiver {
                              std::string_view ip) override {
     told.push_back({string(token), string(source), string(url), string(ip)});
     if (fails) return fail(Code::kUnavailable, "the store is down");
-    return LeakVerdict{.ours = token == "sk-real"};
+    if (token != "sk-real") return LeakVerdict{};
+    return LeakVerdict{.ours = true, .keep = [this]() -> Result<void> {
+                         if (not_durable) return fail(Code::kUnavailable, "the disk is full");
+                         return {};
+                       }};
   }
   std::vector<Told> told;
-  bool fails = false;
+  bool fails = false, not_durable = false;
 };
 
 class LeakReportTest : public testing::Test {
@@ -69,13 +73,23 @@ class LeakReportTest : public testing::Test {
   static Task<void> ask(OwnRoute& route, Exchange& x, string body, OwnAnswer& out) {
     out = co_await route.answer(x, std::move(body));
   }
+  void open() {
+    if (keys_) return;
+    auto made = LeakReportKeys::make(config_, sources_);
+    EXPECT_TRUE(made);
+    keys_ = std::move(*made);
+  }
+  bool refused_by_head(const Headers& headers) {
+    open();
+    LeakReportRoute route(*keys_, receiver_, {offload_, offload_});
+    Exchange x;
+    for (const auto& [name, value] : headers) x.headers.push_back({name, value});
+    const auto answer = route.refuse(x);
+    return answer && answer->status == 401;
+  }
   OwnAnswer say(const string& body, const Headers& headers) {
-    if (!keys_) {
-      auto made = LeakReportKeys::make(config_, sources_);
-      EXPECT_TRUE(made);
-      keys_ = std::move(*made);
-    }
-    LeakReportRoute route(*keys_, receiver_, offload_);
+    open();
+    LeakReportRoute route(*keys_, receiver_, {offload_, offload_});
     net::Loop loop;
     Exchange x;
     x.loop = &loop;
@@ -207,6 +221,42 @@ TEST_F(LeakReportTest, WhatCouldNotBeDoneIsAskedForAgain) {
   receiver_.fails = true;
   EXPECT_EQ(say(kReport, by_github(kReport)).status, 503);
   EXPECT_EQ(receiver_.told.size(), 2U) << "the second token is tried all the same";
+}
+
+// Dead here is not enough: what the disk does not know lives again after a restart.
+TEST_F(LeakReportTest, WhatIsNotDurableIsAskedForAgain) {
+  receiver_.not_durable = true;
+  EXPECT_EQ(say(kReport, in_house(kReport)).status, 503);
+}
+
+TEST_F(LeakReportTest, TheHeadAloneRefusesWhatCannotBeSigned) {
+  const string hex = string("sha256=") + string(64, 'a');
+  const struct {
+    const char* why;
+    Headers headers;
+    bool refused;
+  } kCases[] = {
+      {"no signature", {}, true},
+      {"both",
+       {{"x-sallyport-signature", hex},
+        {"github-public-key-identifier", "gh"},
+        {"github-public-key-signature", "QUJD"}},
+       true},
+      {"the same twice", {{"x-sallyport-signature", hex}, {"x-sallyport-signature", hex}}, true},
+      {"GitHub's without its key", {{"github-public-key-signature", "QUJD"}}, true},
+      {"not base64",
+       {{"github-public-key-identifier", "gh"}, {"github-public-key-signature", "%%"}},
+       true},
+      {"too short a digest", {{"x-sallyport-signature", "sha256=aa"}}, true},
+      {"what may be right", {{"x-sallyport-signature", hex}}, false},
+      {"and of GitHub",
+       {{"github-public-key-identifier", "gh"}, {"github-public-key-signature", "QUJD"}},
+       false},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(refused_by_head(c.headers), c.refused) << c.why;
+  config_.secret = nullptr;
+  keys_.reset();
+  EXPECT_TRUE(refused_by_head({{"x-sallyport-signature", hex}})) << "nobody can sign in-house here";
 }
 
 }  // namespace

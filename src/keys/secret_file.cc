@@ -49,8 +49,10 @@ Result<void> check_directory(int fd, const std::string& where, bool last) {
   struct stat about{};
   if (::fstat(fd, &about) != 0) return refused_by_system(where);
   const bool sticky = (about.st_mode & S_ISVTX) != 0;
-  if ((about.st_mode & S_IWOTH) != 0 && (last || !sticky)) {
-    return failed(Code::kDenied, where, "everybody may write to this directory");
+  if ((about.st_mode & (S_IWOTH | S_IWGRP)) != 0 && (last || !sticky)) {
+    return failed(Code::kDenied, where,
+                  (about.st_mode & S_IWOTH) != 0 ? "everybody may write to this directory"
+                                                 : "its group may write to this directory");
   }
   if (about.st_uid != 0 && about.st_uid != ::geteuid()) {
     return failed(Code::kDenied, where, "the directory belongs to somebody else");

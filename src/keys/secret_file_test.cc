@@ -80,6 +80,8 @@ TEST_F(SecretFile, RefusesDirectoriesThatAreNotSafe) {
   fs::create_directory(root_ + "/sticky");
   ::chmod((root_ + "/sticky").c_str(), 01777);
   fs::create_directory(root_ + "/sticky/inner");
+  fs::create_directories(root_ + "/group/inner");
+  ::chmod((root_ + "/group").c_str(), 0770);
   std::ofstream(root_ + "/file") << "x";
   fs::create_directory(root_ + "/taken");
   struct Case {
@@ -93,6 +95,8 @@ TEST_F(SecretFile, RefusesDirectoriesThatAreNotSafe) {
       {"everybody may write", root_ + "/open/key", Code::kDenied},
       {"everybody may write on the way", root_ + "/open/inner/key", Code::kDenied},
       {"sticky does not help at the end", root_ + "/sticky/key", Code::kDenied},
+      {"a group may write", root_ + "/group/key", Code::kDenied},
+      {"a group may write on the way", root_ + "/group/inner/key", Code::kDenied},
       {"no such directory", root_ + "/nowhere/key", Code::kUnavailable},
       {"a file for a directory", root_ + "/file/key", Code::kDenied},
       {"a directory in its place", root_ + "/taken", Code::kUnavailable},

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "keys/form.h"
 
@@ -23,16 +24,24 @@ std::unexpected<ExchangeFault> unavailable(const char* reason) {
   return std::unexpected(ExchangeFault{503, "temporarily_unavailable", reason});
 }
 
-// The form of a content type: the media type, with no charset but UTF-8.
-Result<Form> read_form(std::string_view content_type, std::string_view body) {
+enum class Content { kForm, kJson, kOther };
+
+// By the media type, with no charset but UTF-8.
+Content content_of(std::string_view content_type) {
   const std::size_t semicolon = content_type.find(';');
   const std::string type = lower_ascii(trim_ows(content_type.substr(0, semicolon)));
   if (semicolon != std::string_view::npos) {
     const std::string more = lower_ascii(trim_ows(content_type.substr(semicolon + 1)));
-    if (more != "charset=utf-8") return fail(Code::kInvalid, "another charset");
+    if (more != "charset=utf-8") return Content::kOther;
   }
-  if (type == "application/x-www-form-urlencoded") return parse_form(body);
-  if (type == "application/json") return parse_json_form(body);
+  if (type == "application/x-www-form-urlencoded") return Content::kForm;
+  return type == "application/json" ? Content::kJson : Content::kOther;
+}
+
+Result<Form> read_form(std::string_view content_type, std::string_view body) {
+  const Content content = content_of(content_type);
+  if (content == Content::kForm) return parse_form(body);
+  if (content == Content::kJson) return parse_json_form(body);
   return fail(Code::kInvalid, "another content type");
 }
 
@@ -43,9 +52,13 @@ std::string_view value(const Form& form, std::string_view name) {
 
 }  // namespace
 
+bool exchange_content(std::string_view content_type) {
+  return content_of(content_type) != Content::kOther;
+}
+
 std::expected<ExchangeRequest, ExchangeFault> parse_exchange(std::string_view content_type,
                                                              std::string_view body) {
-  const Result<Form> form = read_form(content_type, body);
+  Result<Form> form = read_form(content_type, body);
   if (!form) return refuse("invalid_request", "exchange_malformed");
   const std::string_view grant = value(*form, "grant_type");
   if (grant.empty()) return refuse("invalid_request", "exchange_malformed");
@@ -63,15 +76,28 @@ std::expected<ExchangeRequest, ExchangeFault> parse_exchange(std::string_view co
   for (const char* const name : {"resource", "audience"}) {
     if (form->contains(name)) return refuse("invalid_target", "exchange_target");
   }
-  return ExchangeRequest{std::string(token), std::string(value(*form, "scope"))};
+  ExchangeRequest request{Secret(token), std::string(value(*form, "scope"))};
+  wipe(form->find("subject_token")->second);
+  return request;
 }
 
 // What one request carries to the other thread and back. Owned by both: the request may be gone
 // when the thread gets to it.
 struct TokenExchange::Case {
-  Case(std::atomic<int>& under_way, Jwt of) : jwt(std::move(of)), under_way_(under_way) {}
+  Case(SourcePlaces::Place place, Jwt of) : jwt(std::move(of)), place_(std::move(place)) {}
   Case(const Case&) = delete;
-  ~Case() { --under_way_; }
+  ~Case() {
+    if (minting_) --*minting_;
+  }
+  // False: as many keys as may be are being made.
+  bool may_mint(const std::shared_ptr<std::atomic<int>>& minting) {
+    if (++*minting > kUnderWayMax) {
+      --*minting;
+      return false;
+    }
+    minting_ = minting;
+    return true;
+  }
 
   Jwt jwt;
   const Mapping* mapping = nullptr;
@@ -79,23 +105,25 @@ struct TokenExchange::Case {
   Exchanged granted;
   decltype(ExchangeBinding::prove) prove;
   UtcTime now{};
+  bool genuine = false;
   std::expected<Granted, ExchangeFault> result = std::unexpected(ExchangeFault{});
 
  private:
-  std::atomic<int>& under_way_;
+  SourcePlaces::Place place_;
+  std::shared_ptr<std::atomic<int>> minting_;  // null: no key is being made
 };
 
-TokenExchange::TokenExchange(net::Offload& offload, const Clock& clock, Mint mint)
-    : offload_(offload),
+TokenExchange::TokenExchange(Threads threads, const Clock& clock, Mint mint)
+    : threads_(threads),
       clock_(clock),
       mint_(std::move(mint)),
       started_(clock.now()),
       used_(ReplayMemory::Limits{}) {}
 
 Result<std::unique_ptr<TokenExchange>> TokenExchange::make(
-    const std::vector<IdentityMapping>& mappings, KeySources& sources, net::Offload& offload,
+    const std::vector<IdentityMapping>& mappings, KeySources& sources, Threads threads,
     const Clock& clock, Mint mint) {
-  std::unique_ptr<TokenExchange> made(new TokenExchange(offload, clock, std::move(mint)));
+  std::unique_ptr<TokenExchange> made(new TokenExchange(threads, clock, std::move(mint)));
   for (const IdentityMapping& config : mappings) {
     const Result<void> good = check_mapping(config);
     if (!good) return fail(Code::kInvalid, config.name + ": " + good.error().what);
@@ -169,13 +197,8 @@ std::expected<Exchanged, ExchangeFault> TokenExchange::grant(const Mapping& mapp
   return granted;
 }
 
-// The costly part: signature, memory, key.
+// The costly part, once the signature is right: memory, key.
 void TokenExchange::decide(Case& of) {
-  const PublicKey* const key = find_key(of.jwt, *of.keys);
-  if (key == nullptr || !of.jwt.signed_by(*key)) {
-    of.result = refuse("invalid_grant", name(JwtFault::kSignature));
-    return;
-  }
   if (of.prove) {
     auto thumbprint = of.prove();
     if (!thumbprint) {
@@ -208,7 +231,7 @@ Task<std::expected<Granted, ExchangeFault>> TokenExchange::exchange(net::Loop& l
                                                                     ExchangeRequest request,
                                                                     ExchangeBinding binding) {
   const UtcTime now = clock_.now();
-  auto jwt = Jwt::parse(request.subject_token);
+  auto jwt = Jwt::parse(request.subject_token.reveal());
   if (!jwt) co_return refuse("invalid_grant", name(jwt.error()));
   const auto mapping = match(*jwt, now);
   if (!mapping) co_return std::unexpected(mapping.error());
@@ -222,18 +245,23 @@ Task<std::expected<Granted, ExchangeFault>> TokenExchange::exchange(net::Loop& l
     co_return refuse("invalid_grant", name(JwtFault::kUnknownKey));
   }
 
-  if (++under_way_ > kUnderWayMax) {
-    --under_way_;
-    co_return unavailable("exchange_busy");
-  }
-  auto of = std::make_shared<Case>(under_way_, std::move(*jwt));
+  auto place = places_.take(binding.source);
+  if (!place) co_return unavailable("exchange_busy");
+  auto of = std::make_shared<Case>(std::move(*place), std::move(*jwt));
   of->mapping = *mapping;
   of->keys = std::move(*keys);
   of->granted = std::move(*granted);
   of->prove = std::move(binding.prove);
   of->now = now;
+  std::function<void()> verify = [of] {
+    const PublicKey* const key = find_key(of->jwt, *of->keys);
+    of->genuine = key != nullptr && of->jwt.signed_by(*key);
+  };
+  co_await threads_.verify.run(loop, std::move(verify));
+  if (!of->genuine) co_return refuse("invalid_grant", name(JwtFault::kSignature));
+  if (!of->may_mint(minting_)) co_return unavailable("exchange_busy");
   std::function<void()> work = [this, of] { decide(*of); };
-  co_await offload_.run(loop, std::move(work));
+  co_await threads_.mint.run(loop, std::move(work));
   co_return std::move(of->result);
 }
 

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/ip_address.h"
 #include "base/secret.h"
+#include "base/source_places.h"
 #include "keys/identity_mapping.h"
 #include "keys/key_source.h"
 #include "keys/replay_memory.h"
@@ -39,9 +41,11 @@ struct ExchangeFault {
 };
 
 struct ExchangeRequest {
-  std::string subject_token;
+  Secret subject_token;
   std::string scope;  // empty: all that the mapping grants
 };
+// Can a body of this type be read at all?
+bool exchange_content(std::string_view content_type);
 // `content_type` as it came. Delegation (actor_token) and other targets are refused: to leave them
 // out silently would grant another thing than was asked for.
 std::expected<ExchangeRequest, ExchangeFault> parse_exchange(std::string_view content_type,
@@ -55,6 +59,7 @@ struct ExchangeBinding {
   // proof came. Called at most once, on a thread of the Offload, when the token has proved genuine:
   // owns what it needs.
   std::function<std::expected<std::string, const char*>()> prove;
+  IpAddress source = {};  // the caller as he is counted
 };
 
 struct Granted {
@@ -66,14 +71,21 @@ struct Granted {
 // One for all threads of the gate.
 class TokenExchange {
  public:
-  // Signatures being verified and keys being made at one time; further requests are told to come
-  // again. What a flood of tokens can cost is this many threads' work at most.
+  // Keys being made at one time, and requests of one source and of all from the verification of
+  // their signature on; further ones are told to come again. Whoever brings forged tokens never
+  // comes so far as to a place among those whose keys are being made.
   static constexpr int kUnderWayMax = 8;
+  static constexpr std::size_t kPlaces = 64, kPlacesPerSource = 12;
 
+  // Where the work is done. `verify` is never held up by a disk.
+  struct Threads {
+    net::Offload& verify;
+    net::Offload& mint;
+  };
   // kInvalid: a mapping that may not stand (its sentence says why). What is passed outlives
-  // this, and this the end of `offload`'s threads.
+  // this, and this the end of the threads.
   static Result<std::unique_ptr<TokenExchange>> make(const std::vector<IdentityMapping>& mappings,
-                                                     KeySources& sources, net::Offload& offload,
+                                                     KeySources& sources, Threads threads,
                                                      const Clock& clock, Mint mint);
 
   // A signature is verified only when issuer, audience, algorithm, times, claims and the key's name
@@ -89,20 +101,21 @@ class TokenExchange {
   };
   struct Case;  // one request on its way
 
-  TokenExchange(net::Offload& offload, const Clock& clock, Mint mint);
+  TokenExchange(Threads threads, const Clock& clock, Mint mint);
   std::expected<const Mapping*, ExchangeFault> match(const Jwt& jwt, UtcTime now) const;
   std::expected<Exchanged, ExchangeFault> grant(const Mapping& mapping, const Jwt& jwt,
                                                 const ExchangeRequest& request,
                                                 const ExchangeBinding& binding, UtcTime now) const;
-  void decide(Case& of);  // on a thread of the Offload
+  void decide(Case& of);  // on a thread of `mint`
 
   std::vector<Mapping> mappings_;
-  net::Offload& offload_;
+  const Threads threads_;
   const Clock& clock_;
   const Mint mint_;
   const UtcTime started_;
   ReplayMemory used_;
-  std::atomic<int> under_way_{0};
+  SourcePlaces places_{kPlaces, kPlacesPerSource};
+  std::shared_ptr<std::atomic<int>> minting_ = std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace sallyport::keys

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <fstream>
@@ -42,6 +43,11 @@ string claims(const string& more = "", const string& exp = "1800000300",
 string token(const string& body = claims(), const string& head = R"({"alg":"ES256","kid":"k"})") {
   return issuer_key().token("ES256", head, body);
 }
+// By somebody who knows the form, and not the key.
+string forged_token() {
+  static const SignerForTest stranger = SignerForTest::p256();
+  return stranger.token("ES256", R"({"alg":"ES256","kid":"k"})", claims());
+}
 string form(const string& subject, const string& more = "") {
   return string(kGrantType) + "&subject_token=" + subject + more;
 }
@@ -63,6 +69,7 @@ class TokenExchangeTest : public testing::Test {
     mapping_.module = "ci";
   }
   ~TokenExchangeTest() override {
+    verify_.stop();
     offload_.stop();
     std::remove(path_.c_str());
   }
@@ -74,7 +81,7 @@ class TokenExchangeTest : public testing::Test {
       if (mint_fails_) return fail(Code::kUnavailable, "the store is down");
       return Issued{Secret("sk-sp1-new"), "kid", clock_.now() + *granted.spec.life};
     };
-    auto made = TokenExchange::make(mappings, sources_, offload_, clock_, mint);
+    auto made = TokenExchange::make(mappings, sources_, {verify_, offload_}, clock_, mint);
     ASSERT_TRUE(made) << made.error().what;
     exchange_ = std::move(*made);
     auto proofs = DpopProofs::make("https://gate.example", clock_);
@@ -118,7 +125,7 @@ class TokenExchangeTest : public testing::Test {
   string path_;
   ManualClock clock_{kNow};
   net::Resolver resolver_;
-  net::Offload offload_{1};
+  net::Offload offload_{1}, verify_{1};
   KeySources sources_{{resolver_, offload_, clock_}};
   IdentityMapping mapping_;
   std::unique_ptr<TokenExchange> exchange_;
@@ -317,7 +324,7 @@ TEST_F(TokenExchangeTest, OurOwnTroubleIsSaidAsSuch) {
   EXPECT_EQ(say(form(token())).reason, "exchange_no_keys");
 }
 
-// Nobody mints before one request was told to come again.
+// Nobody mints before two requests were told to come again.
 struct Flood {
   std::mutex mutex;
   std::condition_variable opened;
@@ -325,13 +332,13 @@ struct Flood {
   int ended = 0, busy = 0;
 };
 Task<void> one_of_a_flood(net::Loop& loop, TokenExchange& exchange, Flood& flood, int size) {
-  ExchangeRequest request{token(), ""};
+  ExchangeRequest request{Secret(token()), ""};
   ExchangeBinding binding;
   auto outcome = co_await exchange.exchange(loop, std::move(request), std::move(binding));
   if (!outcome && std::string_view(outcome.error().reason) == "exchange_busy") {
     ++flood.busy;
     const std::lock_guard lock(flood.mutex);
-    flood.open = true;
+    flood.open = flood.busy == 2;
     flood.opened.notify_all();
   }
   if (++flood.ended == size) loop.stop();
@@ -344,7 +351,7 @@ TEST_F(TokenExchangeTest, AFloodCostsAFewThreadsWorkAtMost) {
     flood.opened.wait(lock, [&] { return flood.open; });
     return Issued{Secret("sk-sp1-new"), "kid", clock_.now() + *granted.spec.life};
   };
-  auto exchange = TokenExchange::make({mapping_}, sources_, offload_, clock_, mint);
+  auto exchange = TokenExchange::make({mapping_}, sources_, {verify_, offload_}, clock_, mint);
   ASSERT_TRUE(exchange);
   constexpr int kSize = TokenExchange::kUnderWayMax + 2;
   net::Loop loop;
@@ -352,6 +359,46 @@ TEST_F(TokenExchangeTest, AFloodCostsAFewThreadsWorkAtMost) {
   loop.run();
   EXPECT_EQ(flood.busy, 2);
   EXPECT_EQ(flood.ended, kSize);
+}
+
+// Forged tokens wait for their verification, at most a few of each source; they never take a place
+// from those whose keys are being made.
+struct Crowd {
+  std::size_t size = 0, busy = 0;
+  std::vector<string> heard;
+  std::mutex gate;
+  std::unique_lock<std::mutex> closed{gate};  // no signature is verified meanwhile
+};
+Task<void> one_of_a_crowd(net::Loop& loop, TokenExchange& exchange, string subject,
+                          const char* source, Crowd& crowd) {
+  ExchangeRequest request{Secret(subject), ""};
+  ExchangeBinding binding;
+  binding.source = *IpAddress::parse(source);
+  auto outcome = co_await exchange.exchange(loop, std::move(request), std::move(binding));
+  crowd.heard.push_back(string(source) + " " + (outcome ? "key" : outcome.error().reason));
+  if (crowd.heard.size() == crowd.busy) crowd.closed.unlock();
+  if (crowd.heard.size() == crowd.size) loop.stop();
+}
+
+TEST_F(TokenExchangeTest, ForgedTokensKeepNobodyOut) {
+  open();
+  constexpr std::size_t kBusy = 5, kForged = TokenExchange::kPlacesPerSource + kBusy;
+  Crowd crowd;
+  crowd.size = kForged + 1;
+  crowd.busy = kBusy;
+  net::Loop loop;
+  std::function<void()> wait = [&crowd] { const std::lock_guard lock(crowd.gate); };
+  loop.spawn(verify_.run(loop, wait));
+  for (std::size_t i = 0; i < kForged; ++i) {
+    loop.spawn(one_of_a_crowd(loop, *exchange_, forged_token(), "203.0.113.9", crowd));
+  }
+  loop.spawn(one_of_a_crowd(loop, *exchange_, token(), "192.0.2.7", crowd));
+  loop.run();
+  EXPECT_EQ(std::ranges::count(crowd.heard, "203.0.113.9 exchange_busy"),
+            static_cast<std::ptrdiff_t>(kBusy));
+  EXPECT_EQ(std::ranges::count(crowd.heard, "203.0.113.9 jwt_signature"),
+            static_cast<std::ptrdiff_t>(TokenExchange::kPlacesPerSource));
+  EXPECT_EQ(std::ranges::count(crowd.heard, "192.0.2.7 key"), 1);
 }
 
 TEST_F(TokenExchangeTest, KeysAreBoundToWhatWasShown) {
@@ -392,7 +439,7 @@ TEST_F(TokenExchangeTest, TakesItsOwnRouteOnly) {
 
 TEST_F(TokenExchangeTest, AMappingThatMayNotStandOpensNothing) {
   mapping_.claims = {{"sub", "*"}};
-  EXPECT_FALSE(TokenExchange::make({mapping_}, sources_, offload_, clock_, nullptr));
+  EXPECT_FALSE(TokenExchange::make({mapping_}, sources_, {verify_, offload_}, clock_, nullptr));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/server_connection.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <array>
 
@@ -13,6 +15,14 @@ namespace {
 constexpr std::size_t kDrainBytesMax = 64 * 1024;  // read and thrown away after a refusal, so that
 constexpr std::int64_t kDrainMs = 1'000;           // the answer is not lost to a reset
 constexpr std::int64_t kWriteMs = 60'000;          // for each piece, a client that does not read
+
+// An answer may hold a new key.
+struct Wipe {
+  explicit Wipe(std::string& of) : text(of) {}
+  Wipe(const Wipe&) = delete;
+  ~Wipe() { explicit_bzero(text.data(), text.size()); }
+  std::string& text;
+};
 
 bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
 
@@ -183,6 +193,7 @@ Task<Result<void>> ServerConnection::read_body(Facts& facts) {
 }
 
 Task<bool> ServerConnection::answer(const Facts& facts, ServerResponse response) {
+  const Wipe wipe(response.body);
   const bool close = response.close || !facts.keep_alive || *stopping_;
   const bool head_only = facts.head_method || !may_have_body(response.status);
   const bool chunked = response.stream && facts.minor >= 1;
