@@ -150,6 +150,17 @@ Result<void> PosixFileSystem::remove(const std::string& path) {
   return {};
 }
 
+Result<void> PosixFileSystem::remove_directory(const std::string& path) {
+  if (::rmdir(path.c_str()) != 0) return failed("rmdir", path);
+  return {};
+}
+
+Result<std::uint64_t> PosixFileSystem::size(const std::string& path) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) return failed("stat", path);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
 Result<void> PosixFileSystem::sync_directory(const std::string& path) {
   const Descriptor descriptor = open_retry(path, O_RDONLY | O_DIRECTORY);
   if (descriptor.get() < 0) return failed("open", path);
@@ -191,5 +202,25 @@ Result<void> replace_file(FileSystem& files, const std::string& directory, const
   if (!done) (void)files.remove(fresh);  // a full disk must not fill with leftovers
   return done;
 }
+
+Result<void> append_file(FileSystem& files, const std::string& directory, const std::string& name,
+                         std::string_view bytes) {
+  const std::string path = directory + "/" + name;
+  const Result<std::uint64_t> size = files.size(path);
+  if (!size && size.error().code != Code::kNotFound) return std::unexpected(size.error());
+  Result<std::unique_ptr<SegmentFile>> file = size ? files.open(path) : files.create(path);
+  if (!file) return std::unexpected(file.error());
+  Result<void> done = write_whole(**file, size.value_or(0), bytes);
+  if (done) done = (*file)->sync();
+  if (done && !size) done = files.sync_directory(directory);
+  return done;
+}
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace sallyport::audit

@@ -46,6 +46,8 @@ class FileSystem {
   virtual Result<std::unique_ptr<SegmentFile>> open(const std::string& path) = 0;   // must exist
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;  // replaces
   virtual Result<void> remove(const std::string& path) = 0;
+  virtual Result<void> remove_directory(const std::string& path) = 0;  // must be empty
+  virtual Result<std::uint64_t> size(const std::string& path) = 0;
   virtual Result<void> sync_directory(const std::string& path) = 0;
   virtual Result<std::unique_ptr<Lock>> lock(
       const std::string& path) = 0;  // kDenied: another has it
@@ -65,6 +67,8 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<SegmentFile>> open(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
   Result<void> remove(const std::string& path) override;
+  Result<void> remove_directory(const std::string& path) override;
+  Result<std::uint64_t> size(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<std::unique_ptr<Lock>> lock(const std::string& path) override;
 };
@@ -75,5 +79,13 @@ Result<void> write_whole(SegmentFile& file, std::uint64_t offset, std::string_vi
 // The file appears whole or not at all, and stays after a power cut.
 Result<void> replace_file(FileSystem& files, const std::string& directory, const std::string& name,
                           std::string_view bytes);
+
+// Behind what the file holds; made when it is not there. Durable when it returns.
+Result<void> append_file(FileSystem& files, const std::string& directory, const std::string& name,
+                         std::string_view bytes);
+
+// Of a path with a slash: what stands before the last one.
+std::string directory_of(const std::string& path);
+std::string name_of(const std::string& path);
 
 }  // namespace sallyport::audit

@@ -78,11 +78,13 @@ class MemoryDisk final : public FileSystem {
   Result<void> make_directory(const std::string&) override { return {}; }
   Result<std::vector<std::string>> list(const std::string& directory) override {
     const std::lock_guard lock(mutex_);
-    std::vector<std::string> names;
+    std::set<std::string> names;  // a folder is there as long as something is in it
     for (const auto& [path, node] : names_) {
-      if (path.starts_with(directory + "/")) names.push_back(path.substr(directory.size() + 1));
+      if (!path.starts_with(directory + "/")) continue;
+      const std::string below = path.substr(directory.size() + 1);
+      names.insert(below.substr(0, below.find('/')));
     }
-    return names;
+    return std::vector<std::string>(names.begin(), names.end());
   }
   Result<std::string> read(const std::string& path, std::size_t bytes_max) override {
     return read_at(path, 0, bytes_max);
@@ -125,6 +127,13 @@ class MemoryDisk final : public FileSystem {
     note_names();
     return {};
   }
+  Result<void> remove_directory(const std::string&) override { return {}; }
+  Result<std::uint64_t> size(const std::string& path) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = names_.find(path);
+    if (found == names_.end()) return fail(Code::kNotFound, "no such file");
+    return found->second->cached.size();
+  }
   Result<void> sync_directory(const std::string& path) override {
     const std::lock_guard lock(mutex_);
     if (fault(Operation::kSyncDirectory, path) != Fault::kNone) return broken("sync directory");
@@ -132,11 +141,12 @@ class MemoryDisk final : public FileSystem {
     pending_names_.clear();
     return {};
   }
-  Result<std::unique_ptr<Lock>> lock(const std::string&) override {
+  Result<std::unique_ptr<Lock>> lock(const std::string& path) override {
     const std::lock_guard lock(mutex_);
-    if (locked_) return fail(Code::kDenied, "another process writes this journal");
-    locked_ = true;
-    return std::make_unique<Held>(*this);
+    if (!locked_.insert(path).second) {
+      return fail(Code::kDenied, "another process writes this journal");
+    }
+    return std::make_unique<Held>(*this, path);
   }
 
  private:
@@ -152,14 +162,15 @@ class MemoryDisk final : public FileSystem {
 
   class Held final : public Lock {
    public:
-    explicit Held(MemoryDisk& disk) : disk_(disk) {}
+    Held(MemoryDisk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
     ~Held() override {
       const std::lock_guard lock(disk_.mutex_);
-      disk_.locked_ = false;
+      disk_.locked_.erase(path_);
     }
 
    private:
     MemoryDisk& disk_;
+    std::string path_;
   };
 
   class File final : public SegmentFile {
@@ -260,7 +271,7 @@ class MemoryDisk final : public FileSystem {
   std::uint64_t faults_ = 0;
   std::uint64_t syncs_ = 0;
   bool frozen_ = false;
-  bool locked_ = false;
+  std::set<std::string> locked_;
   Names names_;
   Names durable_names_;
   std::vector<Names> pending_names_;
