@@ -30,13 +30,25 @@ struct SinkStatus {
   std::string why;                                        // of waiting or stopped
 };
 
+// How often and how long the sinks wait, in milliseconds; tests have less patience.
+struct SinkTimes {
+  std::int64_t poll_ms = 50;            // between two looks at the end of the log
+  std::int64_t backoff_first_ms = 500;  // doubles, with full jitter
+  std::int64_t backoff_max_ms = 60'000;
+  std::int64_t save_ms = 1'000;  // a cursor that only passed over filtered records
+  std::int64_t idle_ms = 1'000;
+  std::int64_t stop_ms = 1'000;  // how long stop() lets a delivery under way end
+};
+
+class SinkWorker;
+
 class Sinks final : public MetricSource {
  public:
   // Cursors lie in <journal>/sinks/<name>.cursor, dead letters beside them (bounded; counted when
   // full). kInvalid: the entry and what is wrong. `recorder` tells what is durable.
   static Result<std::unique_ptr<Sinks>> make(const Config& config, const std::string& journal,
                                              audit::FileSystem& files, const Recorder& recorder,
-                                             SinkParts parts);
+                                             SinkParts parts, SinkTimes times = {});
   ~Sinks() override;
 
   void start();
@@ -47,18 +59,24 @@ class Sinks final : public MetricSource {
   std::uint64_t needed_seq() const;  // the lowest next_seq of all: the log must keep from there on
   void collect(MetricSink& sink) const override;
 
-  // kNotFound: no such sink. Asks again from this record on (`sinks replay`), or goes on after a
-  // stop.
+  // kNotFound: no such sink. Sends from this record on, once more (`sinks replay`); 0: goes on
+  // after a stop, from the cursor (`sinks resume`). kInvalid: the log has no such record yet.
   Result<void> replay(const std::string& name, std::uint64_t from_seq);
   // Sends one made-up record that says it is a test; the verdict as a sentence (`sinks test`).
+  // `done` is called on the sinks' thread, unless the sinks do not run. kNotFound: no such sink;
+  // kExhausted: a test is under way; kUnavailable: not taken now; kDenied: not before something was
+  // changed.
   void test(const std::string& name, std::function<void(Result<std::string>)> done);
 
  private:
-  class Runner;
-  class Thread;
-  Sinks() = default;
-  std::unique_ptr<Thread> thread_;
-  std::vector<std::unique_ptr<Runner>> runners_;
+  struct Thread;
+  Sinks();
+  SinkWorker* find(const std::string& name) const;
+  std::string journal_;
+  const Recorder* recorder_ = nullptr;
+  SinkTimes times_;
+  std::vector<std::unique_ptr<SinkWorker>> workers_;
+  std::unique_ptr<Thread> thread_;  // null: stopped, or not started
 };
 
 }  // namespace sallyport::notify
