@@ -328,6 +328,18 @@ TEST_F(LedgerTest, WhatCannotBeBoundedPassesOnlyWhileNothingIsUsedUp) {
   EXPECT_FALSE(ledger.reserve(need, room, alerts));
 }
 
+bool fits(Ledger& ledger, const Layer& chain, std::int64_t tokens) {
+  Need need;
+  need.request_id = "req_last";
+  need.chain = &chain;
+  need.worst.tokens = tokens;
+  RateRoom room;
+  std::vector<Alert> alerts;
+  auto held = ledger.reserve(need, room, alerts);
+  if (held) ledger.release(std::move(*held));
+  return held.has_value();
+}
+
 // Invariant 4, in one process: 64 clients on 8 threads, a small budget, aborts, a hundred rounds.
 TEST(LedgerZeroOvershoot, UnderConcurrency) {
   constexpr int kThreads = 8, kRounds = 100, kCalls = 64;
@@ -386,19 +398,8 @@ TEST(LedgerZeroOvershoot, UnderConcurrency) {
     ASSERT_LE(used.load(), kBudget) << "round " << round;
     // Nothing was lost either: what is left can be spent to the last token.
     const std::int64_t left = kBudget - used.load();
-    const auto fits = [&](std::int64_t tokens) {
-      Need need;
-      need.request_id = "req_last";
-      need.chain = two.get();
-      need.worst.tokens = tokens;
-      RateRoom room;
-      std::vector<Alert> alerts;
-      auto held = ledger.reserve(need, room, alerts);
-      if (held) ledger.release(std::move(*held));
-      return held.has_value();
-    };
-    ASSERT_TRUE(fits(left)) << "round " << round;
-    ASSERT_FALSE(fits(left + 1)) << "round " << round;
+    ASSERT_TRUE(fits(ledger, *two, left)) << "round " << round;
+    ASSERT_FALSE(fits(ledger, *two, left + 1)) << "round " << round;
     ASSERT_GT(refused.load(), 0);
     ASSERT_EQ(ledger.open_count(), 0u);
     EXPECT_EQ(ledger.show("organisation:acme", 1)[0].state.windows[4].settled[1], used.load());
