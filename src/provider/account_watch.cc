@@ -71,29 +71,17 @@ Task<void> AccountWatch::read_audit_log() {
     cursor_loaded_ = co_await loading;
   }
   if (!cursor_loaded_ || !parts_.recorder.accepting()) co_return;
-  const std::int64_t overlap_s = std::chrono::seconds(kOverlap).count();
-  std::vector<AuditLogEntry> fresh;
-  std::string after;
-  for (int turn = 0; turn < kPagesMax; ++turn) {
-    Task<Result<AuditLogPage>> asking = client_->audit_logs(cursor_.since_s - overlap_s, after);
-    Result<AuditLogPage> page = co_await asking;
-    if (!page) {
-      tell_unavailable("audit_log", page.error());
-      co_return;
-    }
-    for (AuditLogEntry& entry : page->entries) {
-      if (std::ranges::find(cursor_.ids, entry.id) != cursor_.ids.end()) continue;
-      if (std::ranges::find(fresh, entry.id, &AuditLogEntry::id) != fresh.end()) continue;
-      fresh.push_back(std::move(entry));
-    }
-    if (!page->has_more || page->last_id.empty() || page->last_id == after) break;
-    after = page->last_id;
-    // More happened than is read in one round: what is older than this is missing in the record.
-    if (turn + 1 == kPagesMax) {
-      tell_unavailable("audit_log", {Code::kExhausted, "more entries than are read at one time"});
-    }
-  }
-  if (after.empty()) unavailable_.erase("audit_log");
+  const auto read = std::make_shared<Entries>();
+  Task<Result<void>> reading = read_pages(false, read);
+  const Result<void> whole = co_await reading;
+  if (!whole) co_return;
+  // What concerns the whole tenant, admin keys above all, stands apart. An outage of it holds both
+  // up, so that nothing is passed over; an organisation that has none of it does not.
+  reading = read_pages(true, read);
+  const Result<void> tenant = co_await reading;
+  const bool outage = !tenant && !AdminClient::without_effect(tenant.error());
+  if (outage || (!tenant && tenant.error().code == Code::kExhausted)) co_return;
+  Entries& fresh = *read;
   if (fresh.empty()) co_return;
   // Oldest first, whichever way the provider gave them.
   std::ranges::sort(fresh, {}, [](const AuditLogEntry& entry) {
@@ -115,6 +103,40 @@ Task<void> AccountWatch::read_audit_log() {
   json.end_array().end_object();
   Task<Result<void>> putting = put(kCursorSetting, std::move(text));
   (void)co_await putting;  // not kept: some are told once more after a restart
+}
+
+// What is new, of all pages.
+Task<Result<void>> AccountWatch::read_pages(bool tenant, std::shared_ptr<Entries> fresh) {
+  const char* what = tenant ? "tenant_audit_log" : "audit_log";
+  const std::int64_t since_s = cursor_.since_s - std::chrono::seconds(kOverlap).count();
+  const auto seen = [&](const std::string& id) {
+    return std::ranges::find(cursor_.ids, id) != cursor_.ids.end() ||
+           std::ranges::find(*fresh, id, &AuditLogEntry::id) != fresh->end();
+  };
+  std::string after;
+  for (int turn = 0; turn < kPagesMax; ++turn) {
+    Task<Result<AuditLogPage>> asking = client_->audit_logs(since_s, after, tenant);
+    Result<AuditLogPage> page = co_await asking;
+    if (!page) {
+      tell_unavailable(what, page.error());
+      co_return std::unexpected(page.error());
+    }
+    if (page->unreadable > 0) {
+      tell_unavailable("audit_log_entry", {Code::kCorrupt, "entries of another shape: " +
+                                                               std::to_string(page->unreadable)});
+    }
+    for (AuditLogEntry& entry : page->entries) {
+      if (!seen(entry.id)) fresh->push_back(std::move(entry));
+    }
+    if (!page->has_more || page->last_id.empty() || page->last_id == after) {
+      if (after.empty()) unavailable_.erase(what);
+      co_return Result<void>();
+    }
+    after = page->last_id;
+  }
+  // More happened than is read in one round: what is older than this is missing in the record.
+  tell_unavailable(what, {Code::kExhausted, "more entries than are read at one time"});
+  co_return Result<void>();
 }
 
 void AccountWatch::tell_entry(const AuditLogEntry& entry) {

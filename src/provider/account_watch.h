@@ -63,6 +63,8 @@ class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
   };
   static Task<void> follow_audit_log(Self self);
   static Task<void> follow_keys(Self self);
+  using Entries = std::vector<AuditLogEntry>;
+  Task<Result<void>> read_pages(bool tenant, std::shared_ptr<Entries> fresh);
   void tell_entry(const AuditLogEntry& entry);
   bool tell_once(const char* error, const std::string& key_id);
   void tell_key(const ProjectKey& key, const std::string& project, const char* error);

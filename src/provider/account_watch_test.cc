@@ -107,6 +107,81 @@ TEST(AccountWatch, EveryEntryOfTheProvidersLogIsRecordedOnce) {
       });
 }
 
+struct TenantCase {
+  const char* why;
+  std::vector<Fault> faults;  // of the first round: the log's answer, then that of the tenant's
+  std::vector<std::string> first, second;  // what the rounds record
+};
+const std::string kUnreadable = "provider.watch!provider_unreadable";
+const Fault kNone{.status = 0};
+const TenantCase kTenants[] = {
+    {"both are read", {}, {"api_key.created", "tenant.admin_api_key.created"}, {}},
+    {"an outage of the tenant's holds both up, and nothing is lost",
+     {kNone, {503}},
+     {kUnreadable},
+     {"api_key.created", "tenant.admin_api_key.created"}},
+    {"a rate limit as well",
+     {kNone, {429}},
+     {kUnreadable},
+     {"api_key.created", "tenant.admin_api_key.created"}},
+    {"an organisation without it has the rest",
+     {kNone, {403}},
+     {kUnreadable, "api_key.created"},
+     {"tenant.admin_api_key.created"}},
+    {"one that does not know the question too",
+     {kNone, {400}},
+     {kUnreadable, "api_key.created"},
+     {"tenant.admin_api_key.created"}},
+};
+
+TEST(AccountWatch, TheTenantsOwnEntriesAreReadBesideTheRest) {
+  for (const TenantCase& c : kTenants) {
+    SCOPED_TRACE(c.why);
+    struct Told : World {
+      const TenantCase* c = nullptr;
+      std::size_t asked = 0;
+    } world;
+    world.c = &c;
+    world.provider.pages["/v1/organization/audit_logs"] = [&world](const std::string& query) {
+      // The fault of the next question is put up while this one is answered.
+      const auto& faults = world.c->faults;
+      if (++world.asked < faults.size()) {
+        world.provider.faults["GET /v1/organization/audit_logs"].push_back(faults[world.asked]);
+      }
+      const bool tenant = query.contains("tenant_only=true");
+      return R"({"data":[{"id":"audit_log-)" + std::string(tenant ? "2" : "1") + R"(","type":")" +
+             (tenant ? "tenant.admin_api_key.created" : "api_key.created") +
+             R"(","effective_at":)" + std::to_string(seconds(kNow - 1h)) +
+             R"(}],"has_more":false})";
+    };
+    play<Told>(
+        world.loop, world, +[](Told& w) -> Task<void> {
+          for (const auto* expected : {&w.c->first, &w.c->second}) {
+            w.recorder.events.clear();
+            Task<void> reading = w.watch->read_audit_log();
+            co_await reading;
+            EXPECT_EQ(w.recorder.actions(), *expected);
+          }
+        });
+  }
+}
+
+TEST(AccountWatch, AnEntryOfAnotherShapeDoesNotHideTheOthers) {
+  World world;
+  world.entries = {R"({"id":"audit_log-0","type":"new.kind"})", entry("audit_log-1", kNow - 2h),
+                   R"({"id":"audit_log-9","type":"x","effective_at":9223372036854775807})"};
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        for (int i = 0; i < 2; ++i) {
+          Task<void> reading = w.watch->read_audit_log();
+          co_await reading;
+        }
+        EXPECT_EQ(
+            w.recorder.actions(),
+            (std::vector<std::string>{"provider.watch!provider_unreadable", "api_key.created"}));
+      });
+}
+
 TEST(AccountWatch, KeysThatNobodyKnowsOrUsesAreToldOnce) {
   World world;
   const LeaseRow row = world.leases.begin("openai", "proj_1", "a", kNow).value();

@@ -89,6 +89,7 @@ struct AuditLogEntry {
 };
 struct AuditLogPage {
   std::vector<AuditLogEntry> entries;
+  std::size_t unreadable = 0;  // entries of another shape; left out
   std::string last_id;
   bool has_more = false;
 };
@@ -127,7 +128,8 @@ class AdminClient {
   Task<Result<std::vector<CostResult>>> costs(UsageQuery query) const;
   // One page of at most 100, of what took effect at `since_s` or later; `after` is the last id of
   // the page before, or empty.
-  Task<Result<AuditLogPage>> audit_logs(std::int64_t since_s, std::string after) const;
+  Task<Result<AuditLogPage>> audit_logs(std::int64_t since_s, std::string after,
+                                        bool tenant = false) const;
   // The organisation's setting, or the project's when one is named.
   Task<Result<std::string>> data_retention(std::string project) const;
 

@@ -16,7 +16,7 @@ std::shared_ptr<const Credential> make(std::string id, std::shared_ptr<const Sec
 std::string trouble_of(const CredentialStatus& status) {
   if (!status.last) return status.mode == "static" ? "" : "none was obtained yet";
   if (status.last->state == Rotation::State::kRunning) {
-    return status.issued_at ? "" : "the first is being obtained";
+    return status.issued_at ? "" : "one is being obtained";
   }
   if (status.last->state == Rotation::State::kDone) return "";
   for (const RotationStep& step : status.last->steps) {

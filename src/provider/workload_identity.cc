@@ -53,7 +53,10 @@ WorkloadIdentity::WorkloadIdentity(ExchangeParts parts, std::string upstream, Le
       tls_(std::move(tls)),
       retry_ms_(times.retry_ms) {}
 
-void WorkloadIdentity::start() { parts_.loop.spawn(keep(shared_from_this())); }
+void WorkloadIdentity::start() {
+  parts_.loop.spawn(keep(shared_from_this()));
+  parts_.loop.spawn(drop_when_over(shared_from_this()));
+}
 
 Result<void> WorkloadIdentity::request(std::string actor, std::optional<std::int64_t>) {
   if (exchanging_ || requested_by_) return fail(Code::kDenied, "a rotation is under way");
@@ -102,11 +105,20 @@ Task<void> WorkloadIdentity::keep(Self self) {
   }
 }
 
+// Beside the renewal, which may wait for an answer while the token's life ends.
+Task<void> WorkloadIdentity::drop_when_over(Self self) {
+  while (!self->stopped_) {
+    const auto token = self->token_.snapshot();
+    const UtcTime now = self->parts_.clock.now();
+    if (token && token->ends_at && now >= *token->ends_at) self->token_.publish(nullptr);
+    co_await self->parts_.loop.sleep_for(self->times_.tick_ms);
+  }
+}
+
 std::string WorkloadIdentity::due() {
   const std::int64_t now_ms = parts_.loop.now_ms();
   const UtcTime now = parts_.clock.now();
   const auto token = token_.snapshot();
-  if (token && token->ends_at && now >= *token->ends_at) token_.publish(nullptr);  // of no use
   if (requested_by_) return "request";
   if (now_ms < next_try_ms_) return "";
   if (!token) return "start";

@@ -67,6 +67,7 @@ class WorkloadIdentity final : public CredentialSource,
                    ExchangeTimes times, std::shared_ptr<const IdentityKey> key,
                    std::shared_ptr<const net::TlsContext> tls);
   static Task<void> keep(Self self);
+  static Task<void> drop_when_over(Self self);
   std::string due();
   Task<bool> renew(std::string trigger);
   Task<Result<Token>> exchange();

@@ -134,13 +134,14 @@ TEST(IdentityKey, AFileThatIsNoneIsRefusedByName) {
 // The provider's token endpoint.
 class TokensForTest final : public net::ServerHandler {
  public:
-  explicit TokensForTest(net::Loop& loop) : server_(loop, *this, net::ServerLimits()) {
+  explicit TokensForTest(net::Loop& loop) : loop_(loop), server_(loop, *this, net::ServerLimits()) {
     const Result<int> fd = net::listen_tcp({IpAddress::v4(0x7f000001), 0}, false);
     port_ = net::local_endpoint(*fd)->port;
     server_.serve(*fd);
   }
   Task<net::ServerResponse> handle(net::ServerRequest request) override {
     bodies.push_back(request.body);
+    while (hangs) co_await loop_.sleep_for(1);
     net::ServerResponse response;
     response.status = status;
     response.body = status == 200
@@ -152,10 +153,12 @@ class TokensForTest final : public net::ServerHandler {
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/oauth/token"; }
   int status = 200;
+  bool hangs = false;  // no answer comes
   std::string expires = ",\"expires_in\":900", answer;
   std::vector<std::string> bodies;
 
  private:
+  net::Loop& loop_;
   net::HttpServer server_;
   std::uint16_t port_ = 0;
 };
@@ -268,6 +271,32 @@ TEST(WorkloadIdentity, AFailedExchangeKeepsTheTokenUntilItsEndAndNoLonger) {
         waiting = until(w.loop, [&w] { return w.identity->current() != nullptr; });
         const bool back = co_await waiting;
         EXPECT_TRUE(back);
+      });
+}
+
+TEST(WorkloadIdentity, ATokenEndsInTimeAlsoWhileTheNextIsAwaited) {
+  World world;
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        w.identity->start();
+        auto waiting = until(w.loop, [&w] { return w.shows("tok-CANARY1"); });
+        co_await waiting;
+        w.tokens.hangs = true;
+        w.clock.advance(11min);
+        waiting = until(w.loop, [&w] { return w.tokens.bodies.size() == 2; });
+        const bool asked = co_await waiting;
+        EXPECT_TRUE(asked);
+        EXPECT_TRUE(w.shows("tok-CANARY1"));
+        w.clock.advance(4min);
+        waiting = until(w.loop, [&w] { return w.identity->current() == nullptr; });
+        const bool gone = co_await waiting;
+        EXPECT_TRUE(gone);
+        EXPECT_EQ(trouble_of(w.identity->status()), "one is being obtained");
+        w.tokens.hangs = false;
+        waiting = until(w.loop, [&w] { return w.shows("tok-CANARY2"); });
+        const bool back = co_await waiting;
+        EXPECT_TRUE(back);
+        EXPECT_EQ(trouble_of(w.identity->status()), "");
       });
 }
 

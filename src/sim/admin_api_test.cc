@@ -276,6 +276,21 @@ TEST(Lists, GoPageByPage) {
             "null");
 }
 
+// A creation that was done by half: the account is there, and nobody has a key of it.
+TEST(Leases, AnAccountMayBeMadeWithoutItsKey) {
+  SimForTest sim;
+  sim.provider().path_faults().add({.method = "POST",
+                                    .path = "/v1/organization/projects/*/service_accounts",
+                                    .behave = "no-key"});
+  const std::string keys = sim.admin("GET", kKeys).at("data");
+  const Got half = sim.admin("POST", kAccounts, R"({"name":"n"})");
+  EXPECT_EQ(half.status, 200);
+  EXPECT_EQ(half.at("api_key"), "null");
+  EXPECT_EQ(half.at("role"), "member");
+  EXPECT_EQ(sim.admin("GET", kAccounts).at("data"), "#1");
+  EXPECT_EQ(sim.admin("GET", kKeys).at("data"), keys);
+}
+
 TEST(Keys, AreListedByTheAccessOfTheirOwner) {
   SimForTest sim;
   const Got alone =

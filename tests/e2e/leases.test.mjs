@@ -393,9 +393,11 @@ meter: {reconcile: {every: 10s, lag: 0s}}
     const event = await told("the admin key", (one) => one.error === "unknown_admin_key");
     assert.equal(event.provider_key_id, made.id);
     assert.equal(event.detail.name, "planted");
-    const all = (await house.records("--kind", "provider")).filter(
+    const found = (await house.records("--kind", "provider")).filter(
       (one) => one.error === "unknown_admin_key");
-    assert.deepEqual(all.map((one) => one.provider_key_id), [made.id]);
+    assert.deepEqual(found.map((one) => one.provider_key_id), [made.id]);
+    await told("its making", (one) => one.action === "tenant.admin_api_key.created"
+      && one.provider_key_id === made.id);
   });
 });
 
