@@ -15,13 +15,19 @@ LeaseTimes quick() {
   return {.tick_ms = 1,
           .probe_every_ms = 1,
           .probe_every_max_ms = 2,
-          .test_for_ms = 60,
+          .test_for_ms = 600,
           .retry_ms = 1,
           .retry_max_ms = 2,
-          .incident_after_ms = 40,
+          .incident_after_ms = 10'000,
           .settle_ms = 60,
           .sweep_every_ms = 3'600'000,
           .refused_pause_ms = 1};
+}
+
+LeaseTimes impatient() {
+  LeaseTimes times = quick();
+  times.incident_after_ms = 40;
+  return times;
 }
 
 LeaseConfig config_of_test() {
@@ -36,6 +42,7 @@ LeaseConfig config_of_test() {
 
 // The gateway's side may be made anew: that is a restart. Store and provider outlive it.
 struct World {
+  explicit World(LeaseTimes patience = quick()) : times(patience) {}
   std::shared_ptr<LeasedCredential> make() {
     AdminAccess access{.base_url = provider.base_url(),
                        .key = std::make_shared<const Secret>("sk-admin-CANARY")};
@@ -43,7 +50,7 @@ struct World {
     LeaseParts parts{loop, resolver, disk, clock, recorder, store};
     Probe probe = make_probe(provider.base_url(), {}).value();
     return LeasedCredential::make(parts, "openai", config_of_test(), std::move(access),
-                                  std::move(probe), quick())
+                                  std::move(probe), times)
         .value();
   }
   void restart() {
@@ -66,6 +73,7 @@ struct World {
     }
   }
 
+  const LeaseTimes times;
   net::Loop loop;
   net::Resolver resolver;
   net::Offload disk{1};
@@ -130,6 +138,7 @@ struct StepCase {
   void (*also)(World&) = nullptr;
   bool replaced = true;  // false: the old one stays in use, and works
   const char* recorded = nullptr;
+  LeaseTimes times = quick();
 };
 
 const StepCase kSteps[] = {
@@ -182,7 +191,8 @@ const StepCase kSteps[] = {
      {{"DELETE account", std::vector<Fault>(16, Fault{500})}},
      nullptr,
      true,
-     "lease.delete!lease_delete_failed"},
+     "lease.delete!lease_delete_failed",
+     impatient()},
     {"verify: the deleted key is answered now and then",
      {},
      +[](World& w) { w.provider.deleted_keys_live_on = 5; }},
@@ -191,16 +201,17 @@ const StepCase kSteps[] = {
      {},
      +[](World& w) { w.provider.deleted_keys_live_on = 12; },
      true,
-     "lease.verify!lease_still_alive"},
+     "lease.verify!lease_still_alive",
+     impatient()},
 };
 
 TEST(Leases, AFailureAtAnyStepLeavesAWorkingCredentialAndNothingLeaked) {
   for (const StepCase& c : kSteps) {
     SCOPED_TRACE(c.why);
     struct Told : World {
-      const StepCase* c = nullptr;
-    } world;
-    world.c = &c;
+      explicit Told(const StepCase& of) : World(of.times), c(&of) {}
+      const StepCase* c;
+    } world(c);
     play<Told>(
         world.loop, world, +[](Told& w) -> Task<void> {
           auto beginning = begin(w);
