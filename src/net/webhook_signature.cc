@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "keys/webhook_signature.h"
+#include "net/webhook_signature.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <array>
 #include <optional>
 
 #include "base/text.h"
-#include "keys/key_mac.h"
 
-namespace sallyport::keys {
+namespace sallyport::net {
 namespace {
 
 constexpr std::string_view kMark = "whsec_";
 constexpr std::size_t kSecretBytesMin = 24;
+constexpr std::size_t kMacBytes = 32;
 
 }  // namespace
 
@@ -35,7 +36,7 @@ Result<std::string> webhook_signature(const Secret& secret, std::string_view id,
   const std::string head = std::string(id) + "." + std::to_string(timestamp_s) + ".";
   std::string content = head;
   content += body;
-  Mac mac;
+  std::array<unsigned char, kMacBytes> mac;
   unsigned size = 0;
   const bool done = HMAC(EVP_sha256(), key.reveal().data(), static_cast<int>(key.reveal().size()),
                          reinterpret_cast<const unsigned char*>(content.data()), content.size(),
@@ -45,4 +46,4 @@ Result<std::string> webhook_signature(const Secret& secret, std::string_view id,
   return "v1," + base64_encode({reinterpret_cast<const char*>(mac.data()), mac.size()});
 }
 
-}  // namespace sallyport::keys
+}  // namespace sallyport::net
