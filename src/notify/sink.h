@@ -35,7 +35,7 @@ using Batch = std::vector<Outgoing>;  // ascending seq, never empty
 struct Verdict {
   enum class Kind {
     kDone,   // all taken, but for the dead ones
-    kAgain,  // may work later: all of it, or only `again`
+    kAgain,  // may work later: all of it, or only `again`; without `why` nothing failed
     kHalve,  // too large: in two halves; a single record that is too large is dead
     kStop,   // will not work before a person has changed something (401, 403, 404, 410)
   };
@@ -45,10 +45,10 @@ struct Verdict {
   };
 
   Kind kind = Kind::kDone;
-  std::vector<std::size_t> again;     // indexes; empty with kAgain: the whole batch
-  std::vector<Dead> dead;             // will never be taken: into the dead letters
-  std::chrono::milliseconds wait{0};  // the receiver's word (Retry-After); 0: ours
-  std::string why;                    // for the operator; no secret, nothing a receiver could forge
+  std::vector<std::size_t> again = {};  // indexes; empty with kAgain: the whole batch
+  std::vector<Dead> dead = {};          // will never be taken: into the dead letters
+  std::chrono::milliseconds wait{0};    // the receiver's word (Retry-After); 0: ours
+  std::string why = {};  // for the operator; no secret, nothing a receiver could forge
 };
 
 // What sinks need of the house. All of it outlives them.

@@ -61,6 +61,7 @@ SinkWorker::Next SinkWorker::judge(const Verdict& verdict, Open& open) {
   if (!bury(letters)) return Next::kWait;
   switch (verdict.kind) {
     case Verdict::Kind::kStop:
+      if (!verdict.again.empty()) keep_rest(verdict, open, dead);
       stop_here(verdict.why);
       return Next::kStopped;
     case Verdict::Kind::kHalve:
@@ -80,32 +81,36 @@ SinkWorker::Next SinkWorker::judge(const Verdict& verdict, Open& open) {
   return Next::kGoOn;
 }
 
-// Some or all of the batch may work later; what is neither again nor dead was taken.
-SinkWorker::Next SinkWorker::judge_again(const Verdict& verdict, Open& open,
-                                         const std::vector<bool>& dead) {
-  const Batch& batch = *open.front();
-  std::vector<bool> again(batch.size(), verdict.again.empty());
+// Some or all of the batch may work later. True: some of it is done with.
+bool SinkWorker::keep_rest(const Verdict& verdict, Open& open, const std::vector<bool>& dead) {
+  const std::shared_ptr<const Batch> batch = open.front();
+  std::vector<bool> again(batch->size(), verdict.again.empty());
   for (const std::size_t index : verdict.again) {
-    if (index < batch.size()) again[index] = true;
+    if (index < batch->size()) again[index] = true;
   }
   auto rest = std::make_shared<Batch>();
   std::uint64_t taken = 0;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
+  for (std::size_t i = 0; i < batch->size(); ++i) {
     if (dead[i]) continue;
     if (again[i]) {
-      rest->push_back(batch[i]);
+      rest->push_back((*batch)[i]);
     } else {
       ++taken;
     }
   }
-  const bool progress = rest->size() < batch.size();
+  const bool progress = rest->size() < batch->size();
   {
     const std::lock_guard lock(mutex_);
     status_.sent += taken;
   }
   open.pop_front();
   if (!rest->empty()) open.push_front(std::move(rest));
-  if (progress) went_well();
+  return progress;
+}
+
+SinkWorker::Next SinkWorker::judge_again(const Verdict& verdict, Open& open,
+                                         const std::vector<bool>& dead) {
+  if (keep_rest(verdict, open, dead)) went_well();
   if (!verdict.why.empty()) return failed(verdict.why, verdict.wait);
   wait_ms_ = std::max(kNowMs, verdict.wait.count());
   return Next::kWait;

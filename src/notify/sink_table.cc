@@ -4,14 +4,31 @@
 #include <algorithm>
 #include <iterator>
 
+#include "notify/datadog.h"
+#include "notify/elasticsearch.h"
+#include "notify/slack.h"
 #include "notify/splunk.h"
+#include "notify/webhook.h"
 
 namespace sallyport::notify {
 namespace {
 
+// What a person, or somebody's program, wants to hear of at once.
+constexpr std::string_view kNews = "finding,incident,action,breaker,provider";
+
 constexpr SinkType kSinkTypes[] = {
+    {"webhook", "Signed messages by Standard Webhooks to any address, one a record.", Need::kMust,
+     Need::kMust, Need::kNo, kNews, kWebhookOptions, make_webhook, check_webhook},
+    {"slack", "Messages in a Slack channel, with a bot's token one thread for each incident.",
+     Need::kMay, Need::kMust, Need::kNo, kNews, kSlackOptions, make_slack, check_slack},
+    {"elasticsearch", "Elasticsearch's _bulk.", Need::kMust, Need::kMust, Need::kMay, "all",
+     kElasticsearchOptions, make_elasticsearch, check_elasticsearch},
+    {"opensearch", "OpenSearch's _bulk.", Need::kMust, Need::kMust, Need::kMust, "all",
+     kElasticsearchOptions, make_elasticsearch, check_elasticsearch},
     {"splunk", "Splunk's HTTP Event Collector.", Need::kMust, Need::kMust, Need::kNo, "all",
-     kSplunkOptions, make_splunk},
+     kSplunkOptions, make_splunk, check_splunk},
+    {"datadog", "Datadog's intake for logs.", Need::kMay, Need::kMust, Need::kNo, "all",
+     kDatadogOptions, make_datadog, check_datadog},
 };
 
 constexpr std::size_t kBatchRecordsMax = 10'000;

@@ -71,6 +71,7 @@ class SinkWorker {
 
   Task<void> deliver(net::Loop& loop);
   Next judge(const Verdict& verdict, Open& open);
+  bool keep_rest(const Verdict& verdict, Open& open, const std::vector<bool>& dead);
   Next judge_again(const Verdict& verdict, Open& open, const std::vector<bool>& dead);
   Next halve(const Verdict& verdict, Open& open);
   bool bury(std::span<const DeadLetters::Letter> letters);

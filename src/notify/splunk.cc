@@ -30,6 +30,7 @@ class SplunkFormat final : public HttpFormat {
   SplunkFormat(const SinkConfig& config, const SinkParts& parts, const RecordFormat& record)
       : url_(config.url), token_(config.token), host_(parts.host), record_(record) {
     const SinkType& type = *find_sink_type("splunk");
+    while (url_.ends_with('/')) url_.pop_back();
     index_ = option(config, type, "index");
     source_ = option(config, type, "source");
     sourcetype_ = option(config, type, "sourcetype");
@@ -117,6 +118,12 @@ class SplunkFormat final : public HttpFormat {
 };
 
 }  // namespace
+
+Result<void> check_splunk(const SinkConfig& config) {
+  const Result<const RecordFormat*> record = record_format(config, *find_sink_type("splunk"));
+  if (!record) return std::unexpected(record.error());
+  return {};
+}
 
 Result<std::unique_ptr<HttpFormat>> splunk_format(const SinkConfig& config,
                                                   const SinkParts& parts) {

@@ -20,5 +20,6 @@ inline constexpr SinkOption kSplunkOptions[] = {
 Result<std::unique_ptr<HttpFormat>> splunk_format(const SinkConfig& config, const SinkParts& parts);
 
 Result<std::unique_ptr<Sink>> make_splunk(const SinkConfig& config, const SinkParts& parts);
+Result<void> check_splunk(const SinkConfig& config);
 
 }  // namespace sallyport::notify
