@@ -103,7 +103,7 @@ describe("the death of a layer", only, () => {
   });
 
   test("a layer's end cuts a stream, and a later end opens it again", async () => {
-    const end = Date.now() + 2_000;
+    const end = Date.now() + 4_000;
     await house.command("layers", "create", "trial", "--until", new Date(end).toISOString());
     const key = await house.createKey("trial-key", "--layer", "trial");
     const at = await (await live(key)).ended;
