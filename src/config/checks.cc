@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "config/notify_fields.h"
 #include "config/provider_fields.h"
 #include "config/values.h"
 #include "keys/identity_mapping.h"
@@ -119,6 +120,20 @@ class Checks {
     }
   }
 
+  void sinks(const notify::Config& notify, bool recorded) {
+    if (!notify.sinks.empty() && !recorded) refuse("notify", "needs audit.enabled");
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < notify.sinks.size(); ++i) {
+      const notify::SinkConfig& sink = notify.sinks[i];
+      const std::string at = "notify[" + std::to_string(i) + "]";
+      if (!names.insert(sink.name).second) refuse(at + ".name", "used twice");
+      const auto problem = sink_problem(sink, !secrets_ && where_.contains(at + ".token"));
+      if (!problem) continue;
+      const std::size_t colon = problem->find(": ");
+      refuse(at + "." + problem->substr(0, colon), problem->substr(colon + 2));
+    }
+  }
+
   void admin(const admin::Config& admin) {
     both("admin.listener.tls", admin.tls_cert_file.has_value(), admin.tls_key_file.has_value());
     if (!loopback(admin.address) && !admin.tls_cert_file) {
@@ -210,6 +225,7 @@ void check_together(const Config& config, const Positions& where, bool secrets,
   checks.upstreams(config.upstream);
   checks.identities(config.keys, config.upstream);
   checks.audit(config.audit);
+  checks.sinks(config.notify, config.audit.enabled);
   checks.admin(config.admin);
 }
 

@@ -10,6 +10,7 @@
 #include "http/config.h"
 #include "keys/config.h"
 #include "meter/config.h"
+#include "notify/config.h"
 #include "policy/config.h"
 #include "provider/config.h"
 #include "store/config.h"
@@ -27,6 +28,7 @@ struct Config {
   upstream::Config upstream;
   provider::Config provider;
   audit::Config audit;
+  notify::Config notify;
   store::Config store;
   admin::Config admin;
 };

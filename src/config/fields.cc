@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "config/identity_fields.h"
+#include "config/notify_fields.h"
 #include "config/provider_fields.h"
 #include "config/rotation_fields.h"
 #include "config/values.h"
@@ -592,7 +593,7 @@ std::span<const Field> fields() {
                        admin_login_fields, upstream_fields, upstream_call_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
-    for (auto* part : {rotation_fields, lease_fields, provider_fields}) {
+    for (auto* part : {rotation_fields, lease_fields, provider_fields, notify_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
     return by_section(all);
@@ -612,7 +613,6 @@ std::span<const Unavailable> unavailable() {
       {"vault", "no text is kept"},
       {"detect", "no detector runs"},
       {"respond", "no playbook acts"},
-      {"notify", "no alerts are sent"},
       {"cluster", "one node stands alone"},
       {"keys.accept_from", "keys are accepted from Authorization, api-key and x-api-key"},
       {"policy.scopes", "endpoints are limited per key only"},

@@ -49,6 +49,7 @@ struct Place {
   upstream::UpstreamConfig* upstream = nullptr;
   keys::IdentityMapping* identity = nullptr;
   keys::DeliveryConfig* delivery = nullptr;
+  notify::SinkConfig* sink = nullptr;
 };
 
 // Where a value lives. Of a kWord field: bool (index 0 or 1 of `words`), Auth, or the word itself.

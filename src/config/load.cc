@@ -140,6 +140,8 @@ class Loader {
         place.identity = &config_.keys.identity_exchange.emplace_back();
       } else if (schema == "keys.deliver") {
         place.delivery = &config_.keys.deliver.emplace_back();
+      } else if (schema == "notify") {
+        place.sink = &config_.notify.sinks.emplace_back();
       } else {
         place.upstream = &config_.upstream.upstreams.emplace_back();
       }

@@ -19,12 +19,14 @@ struct Defaults {
   upstream::UpstreamConfig upstream;
   keys::IdentityMapping identity;
   keys::DeliveryConfig delivery;
+  notify::SinkConfig sink;
   Place place() {
     return {.config = &config,
             .listener = &listener,
             .upstream = &upstream,
             .identity = &identity,
-            .delivery = &delivery};
+            .delivery = &delivery,
+            .sink = &sink};
   }
 };
 

@@ -33,11 +33,13 @@ TEST(Fields, EachHasASentenceAndItsDefaultIsWithinItsLimits) {
   upstream::UpstreamConfig upstream;
   keys::IdentityMapping identity;
   keys::DeliveryConfig delivery;
+  notify::SinkConfig sink;
   const Place place{.config = &config,
                     .listener = &listener,
                     .upstream = &upstream,
                     .identity = &identity,
-                    .delivery = &delivery};
+                    .delivery = &delivery,
+                    .sink = &sink};
   for (const Field& field : fields()) {
     EXPECT_TRUE(seen.insert(field.path).second) << field.path << " stands twice";
     EXPECT_TRUE(field.meaning.ends_with('.')) << field.path;

@@ -32,30 +32,18 @@ bool listeners_differ(const Config& a, const Config& b) {
   return false;
 }
 
-bool identities_differ(const Config& a, const Config& b) {
-  const auto& left = a.keys.identity_exchange;
-  const auto& right = b.keys.identity_exchange;
+// Entries of a list section whose names begin with `prefix`, compared field by field.
+template <class T>
+bool lists_differ(std::string_view prefix, const std::vector<T>& left, const std::vector<T>& right,
+                  T* Place::* entry) {
   if (left.size() != right.size()) return true;
   for (const Field& field : fields()) {
-    if (!field.path.starts_with("keys.identity_exchange[].")) continue;
+    if (!field.path.starts_with(prefix)) continue;
     for (std::size_t i = 0; i < left.size(); ++i) {
-      const Place one{.identity = const_cast<keys::IdentityMapping*>(&left[i])};
-      const Place other{.identity = const_cast<keys::IdentityMapping*>(&right[i])};
-      if (!same(field, one, other)) return true;
-    }
-  }
-  return false;
-}
-
-bool deliveries_differ(const Config& a, const Config& b) {
-  const auto& left = a.keys.deliver;
-  const auto& right = b.keys.deliver;
-  if (left.size() != right.size()) return true;
-  for (const Field& field : fields()) {
-    if (!field.path.starts_with("keys.deliver[].")) continue;
-    for (std::size_t i = 0; i < left.size(); ++i) {
-      const Place one{.delivery = const_cast<keys::DeliveryConfig*>(&left[i])};
-      const Place other{.delivery = const_cast<keys::DeliveryConfig*>(&right[i])};
+      Place one;
+      Place other;
+      one.*entry = const_cast<T*>(&left[i]);
+      other.*entry = const_cast<T*>(&right[i]);
       if (!same(field, one, other)) return true;
     }
   }
@@ -102,13 +90,18 @@ std::expected<Reloaded, std::vector<Problem>> take_over(const Config& running, L
     next->http.listeners = running.http.listeners;
     result.kept.emplace_back("http.listeners");
   }
-  if (identities_differ(running, *next)) {
+  if (lists_differ("keys.identity_exchange[].", running.keys.identity_exchange,
+                   next->keys.identity_exchange, &Place::identity)) {
     next->keys.identity_exchange = running.keys.identity_exchange;
     result.kept.emplace_back("keys.identity_exchange");
   }
-  if (deliveries_differ(running, *next)) {
+  if (lists_differ("keys.deliver[].", running.keys.deliver, next->keys.deliver, &Place::delivery)) {
     next->keys.deliver = running.keys.deliver;
     result.kept.emplace_back("keys.deliver");
+  }
+  if (lists_differ("notify[].", running.notify.sinks, next->notify.sinks, &Place::sink)) {
+    next->notify = running.notify;
+    result.kept.emplace_back("notify");
   }
   if (keep_leases(running, *next)) result.kept.emplace_back("upstream.lease");
   compare_upstreams(running, *next, result.changed);
