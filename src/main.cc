@@ -17,6 +17,7 @@
 #include "cli/usage_read_back.h"
 #include "exchange/record.h"
 #include "geo/location_table.h"
+#include "geo/placed_recorder.h"
 #include "http/gate.h"
 #include "http/read_body.h"
 #include "keys/identify.h"
@@ -71,7 +72,7 @@ int serve(const cli::Invocation& call) {
   audit::PosixFileSystem files;
   auto record = cli::open_record(config->audit, clock, files);
   if (!record) return serving.cannot("open the journal", record.error());
-  Recorder& recorder = record->port();
+  geo::PlacedRecorder recorder(record->port(), **places);  // each record says from where
   auto prices = meter::Prices::load(config->meter);
   if (!prices) return serving.cannot("load the prices", prices.error());
   Published<meter::Prices> price_table(*prices);
