@@ -15,16 +15,16 @@
 
 namespace sallyport::audit {
 
-// Segments of `per_segment` records below /j; events get their seq.
+// Segments of `per_segment` records below /j; afterwards `events` are what the lines say.
 inline void put_log(MemoryDisk& disk, std::vector<Event>& events, std::size_t per_segment) {
   for (std::size_t first = 0; first < events.size(); first += per_segment) {
     std::string bytes;
     for (std::size_t i = first; i < std::min(events.size(), first + per_segment); ++i) {
-      events[i].seq = i + 1;
       std::string line;
       append_event_open(line, events[i]);
       close_line(line, 0, {.seq = i + 1, .synced = {}});
       bytes += line + "\n";
+      events[i] = *parse_event(line);
     }
     disk.put("/j/seg/" + segment_name(first + 1), bytes);
   }

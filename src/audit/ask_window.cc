@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "audit/ask_window.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "base/ip_address.h"
+
+namespace sallyport::audit {
+namespace {
+
+constexpr std::size_t kSomeMax = 16;
+constexpr std::size_t kModelsMax = 64;
+constexpr std::size_t kSeqsMax = 8;
+constexpr std::size_t kClaimsMax = 4'096;
+constexpr std::int64_t kHourMs = 3'600'000;
+
+std::string text(std::optional<std::string_view> word) {
+  return word ? std::string(*word) : std::string();
+}
+
+void keep_some(std::set<std::string>& into, std::optional<std::string_view> word) {
+  if (word && into.size() < kSomeMax) into.emplace(*word);
+}
+
+bool is_refusal(std::string_view status) { return status == "401" || status == "403"; }
+bool is_success(std::string_view status) { return status.starts_with('2'); }
+
+class WindowVisitor final : public ChunkVisitor {
+ public:
+  Window window;
+
+  Result<void> begin_file(const ColumnFile& file) override {
+    for (const Column column : kNeeded) {
+      auto words = file.dictionary(column);
+      if (!words) return std::unexpected(words.error());
+      words_[static_cast<std::size_t>(column)] = *words;
+    }
+    keys_.assign(words_of(Column::kKey).size(), nullptr);
+    sources_.clear();
+    return {};
+  }
+
+  Result<void> visit(Chunk& chunk) override {
+    codes_.fill(nullptr);
+    for (const Column column : kNeeded)
+      codes_[static_cast<std::size_t>(column)] = chunk.codes(column);
+    times_ = chunk.numbers(Column::kTime);
+    costs_ = chunk.numbers(Column::kCost);
+    repeated_ = chunk.numbers(Column::kRepeated);
+    scores_ = chunk.numbers(Column::kScore);
+    for (const std::uint16_t row : chunk.rows()) take(row, chunk.seq(row));
+    if (window.sources <= kAskSourcesMax) return {};
+    return fail(Code::kExhausted, "too many different sources in this span: ask for a shorter one");
+  }
+
+ private:
+  static constexpr std::array kNeeded = {
+      Column::kKind,       Column::kKey,     Column::kIp,
+      Column::kGeo,        Column::kAsn,     Column::kNetwork,
+      Column::kModel,      Column::kStatus,  Column::kUpstreamStatus,
+      Column::kError,      Column::kVerdict, Column::kCategories,
+      Column::kClaimedKid, Column::kKid};
+
+  const Dictionary& words_of(Column column) const {
+    return words_[static_cast<std::size_t>(column)];
+  }
+  std::uint32_t code(Column column, std::uint16_t row) const {
+    return codes_[static_cast<std::size_t>(column)][row];
+  }
+  std::optional<std::string_view> word(Column column, std::uint16_t row) const {
+    return words_of(column).word(code(column, row));
+  }
+
+  void take(std::uint16_t row, std::uint64_t seq) {
+    ++window.records;
+    WindowKey*& key = keys_[code(Column::kKey, row)];
+    if (key == nullptr) key = &window.keys[text(word(Column::kKey, row))];
+    const std::int64_t times = repeated_[row] == kNoNumber ? 1 : repeated_[row];
+    const std::string_view status = word(Column::kStatus, row).value_or("");
+    key->requests += times;
+    key->hours[times_[row] / kHourMs] += times;
+    if (costs_[row] != kNoNumber) {
+      key->cost += costs_[row];
+    } else if (is_success(status)) {
+      key->unpriced += times;
+    }
+    if (word(Column::kError, row).value_or("").contains("budget")) key->budget_refused += times;
+    if (const auto model = word(Column::kModel, row)) count_model(*key, *model);
+
+    WindowSource& source = source_of(*key, row);
+    source.requests += times;
+    if (is_refusal(status)) source.refused += times;
+    keep_some(source.claimed, word(Column::kClaimedKid, row));
+    keep_some(key->kids, word(Column::kKid, row));
+    if (is_refusal(status)) claim(row, times);
+    window.with_geo += source.place.geo.has_value();
+    window.with_asn += source.place.asn.has_value();
+    if (is_success(status)) moved(*key, source, times_[row]);
+    if (code(Column::kVerdict, row) != 0) injection(*key, row, seq, status);
+  }
+
+  void claim(std::uint16_t row, std::int64_t times) {
+    const auto kid = word(Column::kClaimedKid, row);
+    if (!kid) return;
+    const auto known = window.claims.find(std::string(*kid));
+    if (known != window.claims.end()) {
+      known->second += times;
+    } else if (window.claims.size() < kClaimsMax) {
+      window.claims.emplace(*kid, times);
+    }
+  }
+
+  static void count_model(WindowKey& key, std::string_view model) {
+    const auto known = key.models.find(std::string(model));
+    if (known != key.models.end()) {
+      ++known->second;
+    } else if (key.models.size() < kModelsMax) {
+      key.models.emplace(model, 1);
+    }
+  }
+
+  WindowSource& source_of(WindowKey& key, std::uint16_t row) {
+    const std::uint64_t pair =
+        std::uint64_t{code(Column::kKey, row)} << 32 | code(Column::kIp, row);
+    WindowSource*& known = sources_[pair];
+    if (known != nullptr) return *known;
+    const std::string ip = text(word(Column::kIp, row));
+    const auto [at, fresh] = key.sources.try_emplace(ip);
+    known = &at->second;
+    if (!fresh) return *known;
+    ++window.sources;
+    const auto copy = [&](Column column) -> std::optional<std::string> {
+      const auto found = word(column, row);
+      return found ? std::optional<std::string>(*found) : std::nullopt;
+    };
+    known->place = {copy(Column::kGeo), copy(Column::kAsn), copy(Column::kNetwork), {}};
+    known->place.network_id = network_of(known->place.asn, ip);
+    return *known;
+  }
+
+  static void moved(WindowKey& key, const WindowSource& source, std::int64_t at_ms) {
+    if (!source.place.geo) return;
+    if (!key.last_geo.empty() && key.last_geo != *source.place.geo) {
+      ++key.switches;
+      key.switch_ms_min = std::min(key.switch_ms_min, at_ms - key.last_ms);
+    }
+    key.last_geo = *source.place.geo;
+    key.last_ms = at_ms;
+  }
+
+  void injection(WindowKey& key, std::uint16_t row, std::uint64_t seq, std::string_view status) {
+    ++window.scored;
+    if (word(Column::kVerdict, row) == "pass") return;
+    WindowInjection& found = key.injection;
+    ++found.attempts;
+    found.score_max = std::max(found.score_max, scores_[row]);
+    keep_some(found.categories, word(Column::kCategories, row));
+    keep_some(found.ips, word(Column::kIp, row));
+    // It got through when the provider was asked, whatever came of it.
+    if (is_success(status) || code(Column::kUpstreamStatus, row) != 0) {
+      ++found.got_through;
+      if (found.seqs.size() < kSeqsMax) found.seqs.push_back(seq);
+    } else if (status.empty()) {
+      ++found.open;
+    } else {
+      ++found.stopped;
+    }
+  }
+
+  std::array<Dictionary, kColumns> words_;
+  std::array<const std::uint32_t*, kColumns> codes_{};
+  const std::int64_t* times_ = nullptr;
+  const std::int64_t* costs_ = nullptr;
+  const std::int64_t* repeated_ = nullptr;
+  const std::int64_t* scores_ = nullptr;
+  std::vector<WindowKey*> keys_;                              // by code
+  std::unordered_map<std::uint64_t, WindowSource*> sources_;  // by codes of key and address
+};
+
+void merge(WindowInjection& into, WindowInjection& from) {
+  into.attempts += from.attempts;
+  into.stopped += from.stopped;
+  into.got_through += from.got_through;
+  into.open += from.open;
+  into.score_max = std::max(into.score_max, from.score_max);
+  into.categories.merge(from.categories);
+  into.ips.merge(from.ips);
+  into.seqs.insert(into.seqs.end(), from.seqs.begin(), from.seqs.end());
+}
+
+// `from` is later than `into`.
+void merge(WindowKey& into, WindowKey& from) {
+  into.requests += from.requests;
+  into.unpriced += from.unpriced;
+  into.budget_refused += from.budget_refused;
+  into.cost += from.cost;
+  for (const auto& [model, count] : from.models) into.models[model] += count;
+  for (const auto& [hour, count] : from.hours) into.hours[hour] += count;
+  for (auto& [ip, source] : from.sources) {
+    const auto [at, fresh] = into.sources.try_emplace(ip, source);
+    if (fresh) continue;
+    at->second.requests += source.requests;
+    at->second.refused += source.refused;
+    at->second.claimed.merge(source.claimed);
+  }
+  into.kids.merge(from.kids);
+  into.switches += from.switches;
+  into.switch_ms_min = std::min(into.switch_ms_min, from.switch_ms_min);
+  merge(into.injection, from.injection);
+}
+
+}  // namespace
+
+std::string network_of(const std::optional<std::string>& asn, std::string_view ip) {
+  if (asn) return "AS" + *asn;
+  const auto address = IpAddress::parse(ip);
+  if (!address) return "?";
+  std::array<std::uint8_t, 16> bytes = address->bytes();
+  const bool v4 = address->is_v4();
+  std::fill(bytes.begin() + (v4 ? 14 : 4), bytes.end(), std::uint8_t{0});
+  return IpAddress::v6(bytes).text() + (v4 ? "/16" : "/32");
+}
+
+Result<Window> read_window(const ColumnSnapshot& snapshot, const AskSpec& spec,
+                           std::size_t threads) {
+  Selection selection{.since = spec.at - spec.since, .until = spec.at};
+  selection.conditions.push_back(
+      {.columns = {Column::kKind}, .word = [](std::optional<std::string_view> word) {
+         return word == name(Kind::kRequest) || word == name(Kind::kIntent);
+       }});
+  if (spec.key) selection.conditions.push_back(word_is(Column::kKey, *spec.key));
+  std::vector<std::unique_ptr<WindowVisitor>> visitors;
+  std::vector<ChunkVisitor*> pointers;
+  for (std::size_t i = 0; i < threads; ++i) {
+    visitors.push_back(std::make_unique<WindowVisitor>());
+    pointers.push_back(visitors.back().get());
+  }
+  const auto count = scan(snapshot, selection, pointers);
+  if (!count) return std::unexpected(count.error());
+  Window window = std::move(visitors.front()->window);
+  for (std::size_t i = 1; i < threads; ++i) {
+    Window& more = visitors[i]->window;
+    for (auto& [key, from] : more.keys) merge(window.keys[key], from);
+    window.records += more.records;
+    window.with_geo += more.with_geo;
+    window.with_asn += more.with_asn;
+    window.scored += more.scored;
+    window.sources += more.sources;
+    for (const auto& [kid, claims] : more.claims) window.claims[kid] += claims;
+  }
+  return window;
+}
+
+}  // namespace sallyport::audit
