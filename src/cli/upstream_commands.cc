@@ -12,7 +12,7 @@
 
 #include "base/json_reader.h"
 #include "base/json_writer.h"
-#include "cli/socket_client.h"
+#include "cli/server_ask.h"
 #include "config/load.h"
 #include "provider/identity_key.h"
 
@@ -22,60 +22,6 @@ namespace {
 constexpr std::string_view kUpstreams = "/admin/v1/upstreams";
 constexpr std::string_view kReconciliation = "/admin/v1/usage/reconciliation";
 constexpr std::chrono::milliseconds kLookEvery{300};
-
-std::string text_of(const JsonValue& object, std::string_view member) {
-  const auto value = object.at(member);
-  return std::string(value ? value->string().value_or("") : "");
-}
-
-std::int64_t number_of(const JsonValue& object, std::string_view member) {
-  const auto value = object.at(member);
-  return value ? value->integer().value_or(0) : 0;
-}
-
-Exit exit_of_status(int status) {
-  if (status == 400) return kUsage;
-  if (status == 401 || status == 403) return kNotPermitted;
-  if (status == 404) return kNotFound;
-  if (status == 409) return kConflict;
-  return status >= 500 ? kUnreachable : kFailed;
-}
-
-std::optional<config::Loaded> load(const Invocation& call) {
-  config::Surroundings around = config::process_surroundings(call.config_file);
-  around.follow_secrets = false;
-  config::LoadResult loaded = config::load_file(call.config_file, around);
-  if (loaded) return std::move(*loaded);
-  for (const config::Problem& problem : loaded.error()) {
-    complain(call, kUsage, "configuration", config::format_problem(call.config_file, problem));
-  }
-  return std::nullopt;
-}
-
-// The answer's JSON; what goes wrong is told and its exit code left in `code`.
-std::optional<JsonValue> ask(const Invocation& call, std::string_view method,
-                             const std::string& target, std::string_view body, int& code) {
-  const auto loaded = load(call);
-  code = kUsage;
-  if (!loaded) return std::nullopt;
-  const auto reply = ask_socket(loaded->config.admin.socket, method, target, body);
-  if (!reply) {
-    code = complain(call, reply.error().code == Code::kDenied ? kNotPermitted : kUnreachable,
-                    name(reply.error().code), reply.error().what,
-                    "the running server is asked; start it with  sallyport serve");
-    return std::nullopt;
-  }
-  const Result<JsonValue> answer = JsonValue::parse(reply->body);
-  if (reply->status >= 200 && reply->status < 300 && answer) {
-    code = kOk;
-    return *answer;
-  }
-  const auto error = answer ? answer->at("error") : std::nullopt;
-  code = complain(
-      call, exit_of_status(reply->status), error ? text_of(*error, "code") : "unexpected_answer",
-      error ? text_of(*error, "message") : "the server answered " + std::to_string(reply->status));
-  return std::nullopt;
-}
 
 std::optional<JsonValue> find(const JsonValue& list, std::string_view upstream) {
   const auto data = list.at("data");
@@ -111,7 +57,7 @@ void print_step(const Invocation& call, const JsonValue& step) {
 std::optional<JsonValue> follow(const Invocation& call, const std::string& upstream, int& code) {
   std::size_t told = 0;
   for (;;) {
-    const auto list = ask(call, "GET", std::string(kUpstreams), "", code);
+    const auto list = ask_server(call, "GET", std::string(kUpstreams), "", code);
     if (!list) return std::nullopt;
     const auto at = find(*list, upstream);
     const auto rotation = at ? at->at("rotation") : std::nullopt;
@@ -130,43 +76,11 @@ std::optional<JsonValue> follow(const Invocation& call, const std::string& upstr
   }
 }
 
-void write_value(JsonWriter& json, const JsonValue& value) {
-  if (value.is_object()) {
-    json.begin_object();
-    for (const auto& [key, member] : value.members()) {
-      json.key(key);
-      write_value(json, member);
-    }
-    json.end_object();
-  } else if (value.is_array()) {
-    json.begin_array();
-    for (const JsonValue& item : value.items()) write_value(json, item);
-    json.end_array();
-  } else if (const auto text = value.string()) {
-    json.value(*text);
-  } else if (const auto whole = value.integer()) {
-    json.value(*whole);
-  } else if (const auto number = value.number()) {
-    json.value(*number);
-  } else if (const auto truth = value.boolean()) {
-    json.value(*truth);
-  } else {
-    json.null();
-  }
-}
-
-void print_json(const Invocation& call, const JsonValue& value) {
-  std::string out;
-  JsonWriter json(out);
-  write_value(json, value);
-  call.out << out << "\n";
-}
-
 }  // namespace
 
 int upstream_list(const Invocation& call, const Programs&) {
   int code = kOk;
-  const auto list = ask(call, "GET", std::string(kUpstreams), "", code);
+  const auto list = ask_server(call, "GET", std::string(kUpstreams), "", code);
   if (!list) return code;
   if (call.json) {
     print_json(call, *list);
@@ -186,7 +100,7 @@ int upstream_list(const Invocation& call, const Programs&) {
 
 int upstream_rotate(const Invocation& call, const Programs&) {
   int code = kOk;
-  const auto list = ask(call, "GET", std::string(kUpstreams), "", code);
+  const auto list = ask_server(call, "GET", std::string(kUpstreams), "", code);
   if (!list) return code;
   const std::string upstream = choose(*list, call.value("name"));
   if (upstream.empty()) {
@@ -202,7 +116,7 @@ int upstream_rotate(const Invocation& call, const Programs&) {
     JsonWriter(body).begin_object().field("drain", call.value("drain")).end_object();
   }
   const std::string target = std::string(kUpstreams) + "/" + upstream + "/rotate";
-  const auto begun = ask(call, "POST", target, body, code);
+  const auto begun = ask_server(call, "POST", target, body, code);
   if (!begun) return code;
   if (call.has("no-wait")) {
     if (call.json) print_json(call, *begun);
@@ -227,7 +141,7 @@ int upstream_rotate(const Invocation& call, const Programs&) {
 }
 
 int upstream_jwks(const Invocation& call, const Programs&) {
-  const auto loaded = load(call);
+  const auto loaded = load_quietly(call);
   if (!loaded) return kUsage;
   for (const upstream::UpstreamConfig& one : loaded->config.upstream.upstreams) {
     if (one.lease.mode != "workload_identity") continue;
@@ -253,7 +167,7 @@ int usage_reconcile(const Invocation& call, const Programs&) {
     target += (target.contains('?') ? "&" : "?") + std::string(option) + "=" + format_utc(*time);
   }
   int code = kOk;
-  const auto table = ask(call, "GET", target, "", code);
+  const auto table = ask_server(call, "GET", target, "", code);
   if (!table) return code;
   const auto bypass = table->at("bypass");
   code = bypass && bypass->boolean() == true ? kFinding : kOk;

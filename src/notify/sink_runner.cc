@@ -17,18 +17,6 @@ namespace {
 constexpr std::size_t kSinksMax = 64;
 constexpr std::int64_t kStopPieceMs = 16;
 
-std::string_view name(SinkStatus::State state) {
-  switch (state) {
-    case SinkStatus::State::kRunning:
-      return "running";
-    case SinkStatus::State::kWaiting:
-      return "waiting";
-    case SinkStatus::State::kStopped:
-      return "stopped";
-  }
-  return "unknown";
-}
-
 // Ends the loop when all have ended, or when their time is up.
 Task<void> end_loop(net::Loop& loop, const std::vector<std::unique_ptr<SinkWorker>>& workers,
                     std::int64_t within_ms) {
@@ -40,6 +28,18 @@ Task<void> end_loop(net::Loop& loop, const std::vector<std::unique_ptr<SinkWorke
 }
 
 }  // namespace
+
+std::string_view name(SinkStatus::State state) {
+  switch (state) {
+    case SinkStatus::State::kRunning:
+      return "running";
+    case SinkStatus::State::kWaiting:
+      return "waiting";
+    case SinkStatus::State::kStopped:
+      return "stopped";
+  }
+  return "unknown";
+}
 
 struct Sinks::Thread {
   net::Loop loop;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/file_system.h"
@@ -29,6 +30,8 @@ struct SinkStatus {
   std::uint64_t sent = 0, dead = 0, attempts_failed = 0;  // since the start
   std::string why;                                        // of waiting or stopped
 };
+
+std::string_view name(SinkStatus::State state);  // "running", "waiting", "stopped"
 
 // How often and how long the sinks wait, in milliseconds; tests have less patience.
 struct SinkTimes {
