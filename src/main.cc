@@ -143,7 +143,6 @@ int serve(const cli::Invocation& call) {
                                         .counts = meter::exact_counts(),
                                         .recorder = recorder,
                                         .clock = clock,
-                                        .recorded = of->audit.enabled,
                                         .provider_usage = (*upkeep)->spend(),
                                         .scan = &scan,
                                         .provider_count = ask.get()}));

@@ -95,7 +95,7 @@ Task<std::optional<Refusal>> Budgets::admit(Exchange& x) {
   const Layer* const chain = x.principal ? x.principal->layer.get() : nullptr;
   const Rules rules = rules_of(chain);
   if (!rules.limits && !rules.output_max) co_return std::nullopt;
-  if (rules.hard && !parts_.recorded) {
+  if (rules.hard && !parts_.recorder.keeps()) {
     log::error("meter.budgets_need_record", {{"api_key_id", x.principal->api_key_id}});
     co_return budgets_need_record();
   }

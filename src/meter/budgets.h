@@ -34,7 +34,6 @@ struct BudgetParts {
   const TokenCounts& counts;
   Recorder& recorder;
   const Clock& clock;
-  bool recorded = true;  // false: audit is off, and no hard budget can be kept
   const ProviderUsage* provider_usage = nullptr;
   net::Offload* scan = nullptr;          // counts large bodies; null: the loop does
   InputCount* provider_count = nullptr;  // null: only our own count; outlives every call

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/json_reader.h"
+#include "event/no_record.h"
 #include "meter/budget_words.h"
 #include "meter/budgets_for_test.h"
 
@@ -324,12 +325,12 @@ TEST_F(BudgetsTest, TheSmallestOutputLimitOfAllLayersCounts) {
 }
 
 TEST_F(BudgetsTest, HardBudgetsNeedARecord) {
+  NoRecord none;
   Budgets unrecorded(config_, {.ledger = ledger_,
                                .prices = prices_,
                                .counts = letters_,
-                               .recorder = told_,
-                               .clock = clock_,
-                               .recorded = false});
+                               .recorder = none,
+                               .clock = clock_});
   budget(kUsd, kNanoUsdPerUsd);
   x_->principal = principal_;
   Task<std::optional<Refusal>> task = unrecorded.admit(*x_);
