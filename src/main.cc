@@ -7,12 +7,14 @@
 #include "admin/budget_routes.h"
 #include "admin/litellm_routes.h"
 #include "admin/litellm_spend.h"
+#include "admin/sink_routes.h"
 #include "admin/upstream_routes.h"
 #include "audit/journal.h"
 #include "cli/commands.h"
 #include "cli/house_metrics.h"
 #include "cli/ledger_start.h"
 #include "cli/serving.h"
+#include "cli/sink_start.h"
 #include "cli/strangers.h"
 #include "cli/usage_read_back.h"
 #include "exchange/record.h"
@@ -80,6 +82,8 @@ int serve(const cli::Invocation& call) {
   if (!ledger_store) return serving.cannot("open the store", ledger_store.error());
   meter::Ledger ledger(clock, recorder);
   const auto journal = config->audit.enabled ? std::optional(config->audit.path) : std::nullopt;
+  auto sinks = cli::open_sinks(*config, files, recorder, resolver, clock);
+  if (!sinks) return serving.cannot("set up the receivers of records", sinks.error());
   const Result<void> sums = cli::start_ledger(ledger, **ledger_store, journal, files);
   if (!sums) return serving.cannot("bring back what was spent", sums.error());
   cli::LedgerCheckpoints checkpoints(ledger, **ledger_store, recorder);
@@ -163,6 +167,7 @@ int serve(const cli::Invocation& call) {
   const auto rooms = [&](admin::Routes& routes) {
     admin::add_budget_routes(routes, {ledger, recorder, clock, house, disk});
     admin::add_upstream_routes(routes, {**upkeep, clock});
+    admin::add_sink_routes(routes, {**sinks, house});
     if (config->admin.compatible_with.empty()) return;
     admin::add_litellm_routes(routes, {.loop = house,
                                        .offload = disk,
@@ -171,20 +176,23 @@ int serve(const cli::Invocation& call) {
                                        .acts = admin::KeyActs(**ring, recorder, clock),
                                        .rotation = admin::RotationActs(**ring, recorder, clock),
                                        .journal = journal.value_or(""),
-                                       .spent = admin::spend_of(ledger)});
+                                       .spent = admin::spend_of(ledger),
+                                       .urgent = &urgent});
   };
-  auto admin = admin::AdminApi::make(config->admin, {.loop = house,
-                                                     .offload = disk,
-                                                     .keys = **ring,
-                                                     .recorder = recorder,
-                                                     .settings = **settings,
-                                                     .clock = clock,
-                                                     .metrics = {&metrics, &budget_metrics},
-                                                     .health = {&metrics},
-                                                     .version = std::string(cli::kVersion),
-                                                     .resolver = &resolver,
-                                                     .delivery = delivery->get(),
-                                                     .more = {rooms}});
+  auto admin =
+      admin::AdminApi::make(config->admin, {.loop = house,
+                                            .offload = disk,
+                                            .keys = **ring,
+                                            .recorder = recorder,
+                                            .settings = **settings,
+                                            .clock = clock,
+                                            .metrics = {&metrics, &budget_metrics, sinks->get()},
+                                            .health = {&metrics},
+                                            .version = std::string(cli::kVersion),
+                                            .resolver = &resolver,
+                                            .delivery = delivery->get(),
+                                            .urgent = &urgent,
+                                            .more = {rooms}});
   if (!admin) return serving.cannot("open the admin listener", admin.error());
   const Result<void> doors = serving.open_doors(house, **admin, **settings);
   if (!doors) return serving.cannot("open the admin listener", doors.error());
@@ -211,6 +219,7 @@ int serve(const cli::Invocation& call) {
   };
   serving.welcome(gate.addresses(), admin::KeyActs(**ring, recorder, clock));
   (*upkeep)->start();
+  (*sinks)->start();
   house.spawn((*strangers)->keep_fresh(house));
   house.spawn(rotation.run(house));
   if (!call.has("check")) serving.run(house, signals, news, **ring, reload);  // until a signal
@@ -223,6 +232,7 @@ int serve(const cli::Invocation& call) {
   news.stop();
   house.drop_tasks();  // before what they speak to
   record->stop();      // the last records are durable before the process ends
+  (*sinks)->stop();    // what they have not sent, they send after the next start
   checkpoints.stop();  // and what was spent with them
   serving.goodbye();
   return cli::kOk;
