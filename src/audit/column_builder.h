@@ -67,6 +67,19 @@ class ColumnBuilder {
   // True when there was one.
   bool drop_damaged();
 
+  // An answer from what the columns hold now. Damage that shows only now is built away, and the
+  // question put once more; beside a thread that builds, the second answer says what is missing.
+  template <class Ask>
+  auto answer(Ask ask) -> decltype(ask(ColumnSnapshot())) {
+    auto first = answer_once(ask);
+    if (first || first.error().code != Code::kCorrupt || !drop_damaged()) return first;
+    if (!thread_.joinable()) {
+      const auto done = catch_up(counters().next_seq - 1);
+      if (!done) return std::unexpected(done.error());
+    }
+    return answer_once(ask);
+  }
+
   struct Counters {
     std::uint64_t rows = 0, files = 0, rebuilt = 0, next_seq = 0;
     std::size_t live_rows = 0;
@@ -76,6 +89,13 @@ class ColumnBuilder {
  private:
   ColumnBuilder(FileSystem& files, std::string journal, ColumnOptions options)
       : disk_(&files), journal_(std::move(journal)), options_(options) {}
+
+  template <class Ask>
+  auto answer_once(Ask& ask) -> decltype(ask(ColumnSnapshot())) {
+    const auto now = snapshot();
+    if (!now) return std::unexpected(now.error());
+    return ask(*now);
+  }
 
   using File = std::shared_ptr<const ColumnFile>;
   struct Kept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/query.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "audit/line.h"
@@ -71,7 +72,9 @@ class Filter {
     }
     if (spec_.kid && event.kid != spec_.kid && event.claimed_kid != spec_.kid) return false;
     return matches_status(event, open) && matches_ip(event) && matches_endpoint(event) &&
-           matches_model(event);
+           matches_model(event) &&
+           std::ranges::all_of(spec_.conditions,
+                               [&](const Condition& condition) { return condition.holds(event); });
   }
 
  private:
@@ -115,6 +118,7 @@ class Filter {
 }  // namespace
 
 Result<QueryAnswer> query(FileSystem& files, const QuerySpec& spec, const EachMatch& each) {
+  if (spec.conditions.size() > kConditionsMax) return fail(Code::kInvalid, "too many conditions");
   const Result<Filter> filter = Filter::make(spec);
   if (!filter) return std::unexpected(filter.error());
   const Result<Reader> reader = Reader::open(files, spec.journal);

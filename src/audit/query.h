@@ -10,7 +10,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "audit/condition.h"
 #include "audit/file_system.h"
 #include "audit/reader.h"
 #include "base/clock.h"
@@ -29,8 +31,9 @@ struct QuerySpec {
   std::optional<std::string> model{};     // whole, or a beginning that ends in '*'
   std::optional<Kind> kind{};
   std::optional<std::string> request_id{};
-  Period period{};          // since included, until excluded
-  std::size_t limit = 100;  // 0: all
+  std::vector<Condition> conditions{};  // all of them hold
+  Period period{};                      // since included, until excluded
+  std::size_t limit = 100;              // 0: all
   Order order = Order::kNewestFirst;
 };
 

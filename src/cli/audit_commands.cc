@@ -11,42 +11,16 @@
 #include "base/clock.h"
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "cli/audit_options.h"
 #include "cli/commands.h"
-#include "config/load.h"
 
 namespace sallyport::cli {
 namespace {
 
 // The journal's folder; nothing when the configuration is wrong, which was told.
 std::optional<std::string> journal_of(const Invocation& call) {
-  config::Surroundings around = config::process_surroundings(call.config_file);
-  around.follow_secrets = false;
-  config::LoadResult loaded = config::load_file(call.config_file, around);
-  if (loaded) return std::move(loaded->config.audit.path);
-  for (const config::Problem& problem : loaded.error()) {
-    complain(call, kUsage, "configuration", config::format_problem(call.config_file, problem));
-  }
-  return std::nullopt;
-}
-
-// "15m" is that long ago; else a time of RFC 3339.
-std::optional<UtcTime> parse_when(const std::string& text) {
-  if (const auto ago = parse_duration(text)) return SystemClock().now() - *ago;
-  return parse_utc(text);
-}
-
-Result<void> read_period(const Invocation& call, audit::Period& period) {
-  for (const auto& [option, into] :
-       {std::pair{"since", &period.since}, std::pair{"until", &period.until}}) {
-    if (!call.has(option)) continue;
-    *into = parse_when(call.value(option));
-    if (!*into) {
-      return fail(Code::kInvalid, fmt::format("--{} must be a duration such as 15m, or a time such "
-                                              "as 2026-01-31T08:00:00Z",
-                                              option));
-    }
-  }
-  return {};
+  auto config = config_of(call);
+  return config ? std::optional(std::move(config->audit.path)) : std::nullopt;
 }
 
 Result<audit::QuerySpec> spec_of(const Invocation& call, std::string journal) {
@@ -71,6 +45,9 @@ Result<audit::QuerySpec> spec_of(const Invocation& call, std::string journal) {
   if (const auto period = read_period(call, spec.period); !period) {
     return std::unexpected(period.error());
   }
+  auto conditions = read_conditions(call);
+  if (!conditions) return std::unexpected(conditions.error());
+  spec.conditions = std::move(*conditions);
   return spec;
 }
 
@@ -95,6 +72,7 @@ constexpr const char* kHeading =
 int audit_query(const Invocation& call, const Programs&) {
   auto journal = journal_of(call);
   if (!journal) return kUsage;
+  if (asks_for_sums(call)) return audit_sums(call, *journal);
   const auto spec = spec_of(call, std::move(*journal));
   if (!spec) return complain(call, spec.error(), "sallyport help audit query");
   const bool table = call.has("table") && !call.json;

@@ -106,10 +106,12 @@ int keys_which(const Invocation& call, const Programs& programs);
 int revoke_token(const Invocation& call);  // keys revoke KEY --token TID
 int admin_token(const Invocation& call, const Programs& programs);
 int admin_tokens(const Invocation& call, const Programs& programs);
+int admin_sessions(const Invocation& call, const Programs& programs);
 int server_status(const Invocation& call, const Programs& programs);
 int budgets_show(const Invocation& call, const Programs& programs);
 int budgets_reset(const Invocation& call, const Programs& programs);
 int audit_query(const Invocation& call, const Programs& programs);
+int audit_ask(const Invocation& call, const Programs& programs);
 int audit_verify(const Invocation& call, const Programs& programs);
 int config_check(const Invocation& call, const Programs& programs);
 int config_import(const Invocation& call, const Programs& programs);
