@@ -58,7 +58,8 @@ class ElasticsearchFormat final : public HttpFormat {
   Verdict judge(const net::Reply& reply, const Batch& batch,
                 std::chrono::milliseconds wait) override {
     Verdict verdict = verdict_of_status(reply.status, batch, wait);
-    if (reply.status != 200) {
+    const bool other_success = reply.status > 200 && reply.status < 300;
+    if (reply.status != 200 && !other_success) {
       // A batch that cannot be read as a whole: alone it shows which record it is.
       if (reply.status == 400) verdict = {.kind = Verdict::Kind::kHalve, .why = verdict.why};
       return verdict;
