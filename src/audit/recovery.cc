@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "audit/line.h"
+#include "audit/min_index.h"
 #include "audit/segment.h"
 
 namespace sallyport::audit {
@@ -90,7 +91,9 @@ void read_lines(const Segment& segment, LogState& state) {
 Result<void> check_before(FileSystem& files, const std::string& journal,
                           const std::vector<SegmentId>& segments, LogState& state) {
   if (segments.size() < 2) {
-    if (segments.front().first_seq <= 1) return {};
+    const Result<std::uint64_t> pruned = read_min_index(files, journal);
+    if (!pruned) return std::unexpected(pruned.error());
+    if (segments.front().first_seq <= *pruned + 1) return {};
     return corrupt(segments.front().first_seq, 0, "the segments before it are missing");
   }
   const Result<Segment> before = Segment::load(files, journal, segments[segments.size() - 2]);

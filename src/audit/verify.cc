@@ -1,102 +1,190 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/verify.h"
 
-#include <functional>
-#include <string_view>
+#include <algorithm>
+#include <deque>
+#include <future>
 #include <unordered_set>
+#include <utility>
 
-#include "audit/line.h"
+#include "audit/min_index.h"
 #include "audit/segment.h"
-#include "base/clock.h"
-#include "event/event.h"
+#include "audit/segment_scan.h"
+#include "audit/verify_tree.h"
 
 namespace sallyport::audit {
 namespace {
 
-constexpr std::size_t kProblemsMax = 100;
-// Outcomes are remembered by the hash of their request, 16 bytes or so each; when there are more,
-// the check for a second outcome begins anew.
+// Outcomes are remembered by the hash of their request, in 16 bytes or so each; when there are
+// more, the check for a second outcome begins anew.
 constexpr std::size_t kOutcomesMax = 16'000'000;
 
+// A set of hashes, open addressing; it never shrinks.
+class HashSet {
+ public:
+  bool contains(std::uint64_t hash) const { return slots_[place_of(hash)] == used(hash); }
+  bool insert(std::uint64_t hash) {  // false: it was there
+    std::uint64_t& slot = slots_[place_of(hash)];
+    if (slot == used(hash)) return false;
+    slot = used(hash);
+    if (++count_ * 2 > slots_.size()) grow();
+    return true;
+  }
+  std::size_t size() const { return count_; }
+  void clear() {
+    std::ranges::fill(slots_, 0);
+    count_ = 0;
+  }
+
+ private:
+  static std::uint64_t used(std::uint64_t hash) { return hash == 0 ? 1 : hash; }
+  std::size_t place_of(std::uint64_t hash) const {
+    std::size_t at = used(hash) & (slots_.size() - 1);
+    while (slots_[at] != 0 && slots_[at] != used(hash)) at = (at + 1) & (slots_.size() - 1);
+    return at;
+  }
+  void grow() {
+    std::vector<std::uint64_t> old(slots_.size() * 2);
+    old.swap(slots_);
+    for (const std::uint64_t hash : old) {
+      if (hash != 0) slots_[place_of(hash)] = hash;
+    }
+  }
+  std::vector<std::uint64_t> slots_ = std::vector<std::uint64_t>(1'024);
+  std::size_t count_ = 0;
+};
+
+// Puts together what the segments gave, in the order of the log.
 class Walk {
  public:
-  void segment(const Segment& segment, const SegmentId& id) {
-    if (report.segments++ == 0) {
-      report.first_seq = id.first_seq;
-      next_ = id.first_seq;
-      if (id.first_seq != 1) problem(id.first_seq, "the segments before are missing");
+  Walk(VerifyReport& report, TreeCheck& tree, std::uint64_t floor)
+      : report_(report), tree_(tree), floor_(floor) {}
+
+  void segment(SegmentScan scan) {
+    if (report_.segments++ == 0) {
+      report_.first_seq = next_ = scan.id.first_seq;
+      if (next_ != floor_ + 1) report_.problem(next_, "the segments before are missing");
     }
-    if (id.first_seq != next_) problem(next_, "the segment begins at another seq");
-    for (const Segment::Line& line : segment.lines()) record(line.tail.seq, segment.text(line));
-    next_ = segment.end_seq();
-    if (id.next_seq && next_ != *id.next_seq) {
-      problem(next_, "damaged or missing in segment " + segment_name(id.first_seq));
-      next_ = *id.next_seq;
+    if (scan.id.first_seq != next_) report_.problem(next_, "the segment begins at another seq");
+    if (!scan.first_time.empty() && scan.first_time < last_time_) {
+      report_.problem(scan.id.first_seq, "its time is before that of the record before");
     }
-    if (!id.next_seq) report.torn_bytes = segment.rest().size();
+    if (!scan.last_time.empty()) last_time_ = scan.last_time;
+    report_.records += scan.leaves.size();
+    for (const TreeHash& leaf : scan.leaves) tree_.leaf(leaf);
+    for (const SegmentScan::Step& step : scan.steps) take(step);
+    for (Problem& problem : scan.found.problems) {
+      report_.problem(problem.seq, std::move(problem.what));
+    }
+    report_.problems_found += scan.found.problems_found - scan.found.problems.size();
+    for (std::string& key : scan.new_keys) new_keys_.insert(std::move(key));
+    next_ = scan.end_seq;
+    if (scan.id.next_seq && next_ != *scan.id.next_seq) {
+      report_.problem(next_, "damaged or missing in segment " + segment_name(scan.id.first_seq));
+      next_ = *scan.id.next_seq;
+    }
+    if (!scan.id.next_seq) report_.torn_bytes = scan.torn_bytes;
+  }
+
+  // Every key but the first was told in the log before it signed.
+  void keys(const KeyHistory& history) {
+    for (std::size_t i = 1; i < history.terms().size(); ++i) {
+      const KeyTerm& term = history.terms()[i];
+      if (term.from <= floor_ || new_keys_.contains(term.key.text())) continue;
+      report_.problem(term.from, "vkeys: no record tells of the key " + term.key.text());
+    }
   }
 
   void end() {
-    report.last_seq = next_ == 0 ? 0 : next_ - 1;
-    report.open_intents = open_.size();
+    report_.last_seq = next_ == 0 ? 0 : next_ - 1;
+    report_.open_intents = open_.size();
+    tree_.end();
   }
-
-  VerifyReport report;
 
  private:
-  void problem(std::uint64_t seq, std::string what) {
-    ++report.problems_found;
-    if (report.problems.size() < kProblemsMax) report.problems.push_back({seq, std::move(what)});
-  }
-
-  void record(std::uint64_t seq, std::string_view line) {
-    ++report.records;
-    const Result<Event> event = parse_event(line);
-    if (!event) {
-      problem(seq, "not an event: " + event.error().what);
+  void take(const SegmentScan::Step& step) {
+    if (step.intent) {
+      if (outcomes_.contains(step.request)) {
+        report_.problem(step.seq, "an intent after its outcome");
+      }
+      if (!open_.insert(step.request).second) {
+        report_.problem(step.seq, "a second intent of one request");
+      }
       return;
     }
-    if (event->timestamp_utc < last_) problem(seq, "its time is before that of the record before");
-    last_ = event->timestamp_utc;
-    if (event->request_id.empty()) return;
-    if (event->kind == Kind::kIntent) {
-      if (outcomes_.contains(hash(event->request_id))) problem(seq, "an intent after its outcome");
-      if (!open_.insert(event->request_id).second) problem(seq, "a second intent of one request");
-    } else if (event->kind == Kind::kRequest) {
-      open_.erase(event->request_id);
-      if (outcomes_.size() >= kOutcomesMax) outcomes_.clear();
-      if (!outcomes_.insert(hash(event->request_id)).second) {
-        problem(seq, "a second outcome of one request");
-      }
+    open_.erase(step.request);
+    if (outcomes_.size() >= kOutcomesMax) outcomes_.clear();
+    if (!outcomes_.insert(step.request)) {
+      report_.problem(step.seq, "a second outcome of one request");
     }
   }
 
-  static std::size_t hash(const std::string& id) { return std::hash<std::string>()(id); }
-
+  VerifyReport& report_;
+  TreeCheck& tree_;
+  std::uint64_t floor_;
   std::uint64_t next_ = 0;
-  UtcTime last_{};
-  std::unordered_set<std::string> open_;
-  std::unordered_set<std::size_t> outcomes_;
+  std::string last_time_;
+  std::unordered_set<std::uint64_t> open_;
+  HashSet outcomes_;
+  std::unordered_set<std::string> new_keys_;
 };
+
+std::uint64_t bytes_of(FileSystem& files, const std::string& journal,
+                       const std::vector<SegmentId>& segments) {
+  std::uint64_t total = 0;
+  for (const SegmentId& id : segments) {
+    total += files.size(segment_directory(journal) + "/" + segment_name(id.first_seq)).value_or(0);
+  }
+  return total;
+}
 
 }  // namespace
 
-Result<VerifyReport> verify(FileSystem& files, const std::string& journal) {
-  const Result<std::vector<SegmentId>> segments = list_segments(files, journal);
+Result<VerifyReport> verify(FileSystem& files, const std::string& journal,
+                            const VerifyOptions& options) {
+  VerifyReport report;
+  // What was signed is read before the records, which can only have become more since.
+  std::vector<SignedRoot> roots;
+  const Signed was_signed = check_signed(files, journal, options, report, roots);
+  const Result<std::uint64_t> floor = read_min_index(files, journal);
+  if (!floor) report.problem(0, floor.error().what);
+  Result<std::vector<SegmentId>> segments = list_segments(files, journal);
   if (!segments) return std::unexpected(segments.error());
-  Walk walk;
-  for (const SegmentId& id : *segments) {
-    const Result<Segment> segment = Segment::load(files, journal, id);
-    if (!segment) return std::unexpected(segment.error());
-    walk.segment(*segment, id);
+  // What a crash left of segments that were being deleted.
+  std::erase_if(*segments, [&](const SegmentId& id) {
+    return id.next_seq && *id.next_seq <= floor.value_or(0) + 1;
+  });
+  const std::uint64_t total = bytes_of(files, journal, *segments);
+
+  TreeCheck tree(files, journal, floor.value_or(0), was_signed.size(), std::move(roots), report);
+  Walk walk(report, tree, floor.value_or(0));
+  const auto ahead = static_cast<std::size_t>(std::max(options.threads, 1));
+  const auto policy = ahead == 1 ? std::launch::deferred : std::launch::async;
+  std::deque<std::future<Result<SegmentScan>>> scans;
+  std::size_t begun = 0;
+  std::uint64_t done = 0;
+  while (begun < segments->size() || !scans.empty()) {
+    while (begun < segments->size() && scans.size() < ahead) {
+      const SegmentId id = (*segments)[begun++];
+      scans.push_back(std::async(policy, [&files, &journal, id, trusted = was_signed.size()] {
+        return scan_segment(files, journal, id, trusted);
+      }));
+    }
+    Result<SegmentScan> scan = scans.front().get();
+    scans.pop_front();
+    if (!scan) return std::unexpected(scan.error());
+    done += scan->file_bytes;
+    walk.segment(std::move(*scan));
+    if (options.progress) options.progress(done, std::max(total, done));
   }
+  walk.keys(was_signed.keys);
   walk.end();
-  return walk.report;
+  return report;
 }
 
-Result<VerifyReport> verify(const std::string& journal) {
+Result<VerifyReport> verify(const std::string& journal, const VerifyOptions& options) {
   PosixFileSystem files;
-  return verify(files, journal);
+  return verify(files, journal, options);
 }
 
 }  // namespace sallyport::audit
