@@ -89,7 +89,7 @@ Task<std::optional<Caller>> Access::identify(const net::ServerRequest& request) 
       const Result<void> fresh = tokens->refresh();
       if (!fresh) log::warn("admin.tokens_not_read", {{"reason", fresh.error().what}});
     };
-    co_await parts_.offload.run(parts_.loop, std::move(read));
+    co_await reading_.run(parts_.loop, std::move(read));
   }
   const auto known = tokens_->match(token);
   if (!known) co_return std::nullopt;

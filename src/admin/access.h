@@ -66,6 +66,7 @@ class Access {
   AdminToken first_;                     // made at the first start; no end, role admin
   std::shared_ptr<AdminTokens> tokens_;  // shared with work that may outlive a stopped server
   std::int64_t read_us_ = INT64_MIN;
+  net::Offload reading_{1};  // of the tokens; whoever kills a key does not wait behind other work
   Sessions sessions_;
 };
 

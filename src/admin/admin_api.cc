@@ -12,6 +12,7 @@
 #include "admin/layer_routes.h"
 #include "admin/open_metrics.h"
 #include "admin/rotation_routes.h"
+#include "admin/session_routes.h"
 #include "admin/token_routes.h"
 #include "base/json_reader.h"
 #include "base/json_writer.h"
@@ -99,22 +100,26 @@ AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Acces
                              .settings = parts_.settings,
                              .recorder = parts_.recorder,
                              .clock = parts_.clock});
+  add_session_routes(routes_, *access_);
   add_key_routes(routes_, {.loop = parts_.loop,
                            .offload = parts_.offload,
                            .keys = parts_.keys,
                            .clock = parts_.clock,
-                           .acts = KeyActs(parts_.keys, parts_.recorder, parts_.clock)});
+                           .acts = KeyActs(parts_.keys, parts_.recorder, parts_.clock),
+                           .urgent = parts_.urgent});
   add_layer_routes(routes_, {.loop = parts_.loop,
                              .offload = parts_.offload,
                              .keys = parts_.keys,
                              .clock = parts_.clock,
-                             .acts = LayerActs(parts_.keys, parts_.recorder, parts_.clock)});
+                             .acts = LayerActs(parts_.keys, parts_.recorder, parts_.clock),
+                             .urgent = parts_.urgent});
   add_rotation_routes(routes_, {.loop = parts_.loop,
                                 .offload = parts_.offload,
                                 .keys = parts_.keys,
                                 .delivery = parts_.delivery,
                                 .clock = parts_.clock,
-                                .acts = RotationActs(parts_.keys, parts_.recorder, parts_.clock)});
+                                .acts = RotationActs(parts_.keys, parts_.recorder, parts_.clock),
+                                .urgent = parts_.urgent});
   for (const auto& add_more : parts_.more) add_more(routes_);
 }
 

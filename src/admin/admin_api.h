@@ -44,6 +44,8 @@ struct AdminParts {
   std::string version = {};
   net::Resolver* resolver = nullptr;            // for the login of people; null: there is none
   const keys::KeyDelivery* delivery = nullptr;  // of rotated keys; null: nothing is delivered
+  // For the ends of keys, with nothing before them but other ends; null: `offload`.
+  net::Offload* urgent = nullptr;
   // The routes of other rooms: each adds its own to the table.
   std::vector<std::function<void(Routes&)>> more = {};
 };

@@ -82,11 +82,44 @@ Result<keys::CreatedKey> KeyActs::create(const keys::KeySpec& spec, const Actor&
   return fail(Code::kUnavailable, kJournalSilent);
 }
 
+std::map<std::string, keys::KeyInfo> KeyActs::before(const std::vector<keys::KeyInfo>& keys) const {
+  std::map<std::string, keys::KeyInfo> out;
+  for (const keys::KeyInfo& key : keys) {
+    const auto was = was_.find(key.kid);
+    out.emplace(key.kid, was == was_.end() ? key : was->second);
+  }
+  return out;
+}
+
+void KeyActs::remember(const std::vector<keys::KeyInfo>& keys) {
+  for (const keys::KeyInfo& key : keys) was_.emplace(key.kid, key);
+}
+
+void KeyActs::revoke_now(std::string_view kid_or_name, const Actor& actor, std::string_view why) {
+  remember(ring_.find(kid_or_name));
+  ring_.revoke_now(kid_or_name, actor.name, why);
+}
+
+void KeyActs::revoke_mapping_now(std::string_view mapping, const Actor& actor,
+                                 std::string_view why) {
+  remember(ring_.of_mapping(mapping));
+  ring_.revoke_mapping_now(mapping, actor.name, why);
+}
+
+void KeyActs::block_now(std::string_view kid_or_name, const Actor& actor, std::string_view why) {
+  remember(ring_.find(kid_or_name));
+  ring_.block_now(kid_or_name, actor.name, why);
+}
+
 Result<Revoked> KeyActs::revoke(std::string_view kid_or_name, const Actor& actor,
                                 std::string_view why) {
   const Result<keys::KeyInfo> before = ring_.show(kid_or_name);
   if (!before) return std::unexpected(before.error());
-  const std::string status_before(keys::status(*before, clock_.now()));
+  const auto were = this->before(ring_.find(kid_or_name));
+  const auto status_before = [&](const keys::KeyInfo& key) {
+    const auto was = were.find(key.kid);
+    return keys::status(was == were.end() ? *before : was->second, clock_.now());
+  };
 
   Revoked done;
   Result<std::vector<keys::KeyInfo>> revoked = ring_.revoke(kid_or_name, actor.name, why);
@@ -103,7 +136,7 @@ Result<Revoked> KeyActs::revoke(std::string_view kid_or_name, const Actor& actor
     made.api_key_id = key.name;
     made.kid = key.kid;
     made.status = 200;
-    made.detail = revoked_detail(status_before, why, done.durable);
+    made.detail = revoked_detail(status_before(key), why, done.durable);
     if (!record(std::move(made))) {
       done.recorded = false;
       log::error("admin.revocation_not_recorded", {{"kid", key.kid}, {"actor", actor.name}});

@@ -4,6 +4,7 @@
 // when it cannot be recorded.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,13 @@ class KeyActs {
   // kUnavailable with kJournalSilent when the record could not be written. `why` stands in it.
   Result<keys::CreatedKey> create(const keys::KeySpec& spec, const Actor& actor,
                                   std::string_view why = {});
+  // The half that never waits, for a loop: in force when it returns (KeyRing::revoke_now). What the
+  // keys were is remembered for the record, which the act of the same name must make, on this
+  // object or a copy of it.
+  void revoke_now(std::string_view kid_or_name, const Actor& actor, std::string_view why);
+  void revoke_mapping_now(std::string_view mapping, const Actor& actor, std::string_view why);
+  void block_now(std::string_view kid_or_name, const Actor& actor, std::string_view why);
+
   Result<Revoked> revoke(std::string_view kid_or_name, const Actor& actor, std::string_view why);
 
   static constexpr const char* kJournalSilent = "the journal cannot write";
@@ -43,7 +51,11 @@ class KeyActs {
  private:
   Event event(std::string endpoint, const Actor& actor, std::string action) const;
   bool record(Event event);
+  // By kid: those keys, as they were before anything was done to them here.
+  std::map<std::string, keys::KeyInfo> before(const std::vector<keys::KeyInfo>& keys) const;
+  void remember(const std::vector<keys::KeyInfo>& keys);
 
+  std::map<std::string, keys::KeyInfo> was_;  // by kid: what the *_now found
   keys::KeyRing& ring_;
   Recorder& recorder_;
   const Clock& clock_;

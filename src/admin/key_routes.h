@@ -18,6 +18,7 @@ struct KeyRouteParts {
   keys::KeyRing& keys;
   const Clock& clock;
   KeyActs acts;
+  net::Offload* urgent = nullptr;  // for the ends of keys; null: `offload`
 };
 void add_key_routes(Routes& routes, KeyRouteParts parts);
 

@@ -38,15 +38,29 @@ Result<PutLayers> LayerActs::put(std::span<const keys::LayerSpec> specs, bool on
   return done;
 }
 
+Result<keys::LayerInfo> LayerActs::before(std::string_view path) const {
+  return was_ ? *was_ : ring_.layer(path);
+}
+
+void LayerActs::revoke_now(std::string_view path, std::string_view why, const Actor& actor) {
+  was_ = ring_.layer(path);
+  ring_.revoke_layer_now(path, actor.name, why);
+}
+
+void LayerActs::reissue_now(std::string_view path, UtcTime when, const Actor& actor) {
+  was_ = ring_.layer(path);
+  ring_.issued_before_now(path, when, actor.name);
+}
+
 Result<EndedLayer> LayerActs::revoke(std::string_view path, std::string_view why,
                                      const Actor& actor) {
-  const Result<keys::LayerInfo> before = ring_.layer(path);
+  const Result<keys::LayerInfo> before = this->before(path);
   return ended(before, ring_.revoke_layer(path, actor.name, why), "layer.revoke", why, actor);
 }
 
 Result<EndedLayer> LayerActs::reissue(std::string_view path, std::optional<UtcTime> when,
                                       const Actor& actor) {
-  const Result<keys::LayerInfo> before = ring_.layer(path);
+  const Result<keys::LayerInfo> before = this->before(path);
   const UtcTime moment = when.value_or(clock_.now());
   return ended(before, ring_.issued_before(path, moment, actor.name), "layer.reissue", {}, actor);
 }

@@ -3,6 +3,7 @@
 // cannot write; an end stands even when it cannot be recorded.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ class LayerActs {
   // All or nothing. `only_new`: a layer that is there is kDenied. kUnavailable with
   // KeyActs::kJournalSilent while the journal cannot write.
   Result<PutLayers> put(std::span<const keys::LayerSpec> specs, bool only_new, const Actor& actor);
+  // The half that never waits, for a loop, as KeyActs::revoke_now().
+  void revoke_now(std::string_view path, std::string_view why, const Actor& actor);
+  void reissue_now(std::string_view path, UtcTime when, const Actor& actor);
   Result<EndedLayer> revoke(std::string_view path, std::string_view why, const Actor& actor);
   // `when` absent: now.
   Result<EndedLayer> reissue(std::string_view path, std::optional<UtcTime> when,
@@ -46,6 +50,9 @@ class LayerActs {
   Result<EndedLayer> ended(const Result<keys::LayerInfo>& before, Result<keys::LayerInfo> after,
                            const char* act, std::string_view why, const Actor& actor);
 
+  Result<keys::LayerInfo> before(std::string_view path) const;
+
+  std::optional<Result<keys::LayerInfo>> was_;  // what the *_now found
   keys::KeyRing& ring_;
   Recorder& recorder_;
   const Clock& clock_;

@@ -65,7 +65,8 @@ class LayerRoutes {
 
  private:
   Task<net::ServerResponse> put(std::vector<keys::LayerSpec> specs, bool only_new, Actor actor);
-  Task<net::ServerResponse> end(std::function<Result<EndedLayer>(LayerActs&)> act);
+  // `acts` has done what cannot wait.
+  Task<net::ServerResponse> end(LayerActs acts, std::function<Result<EndedLayer>(LayerActs&)> act);
 
   LayerRouteParts parts_;
 };
@@ -122,12 +123,14 @@ Task<net::ServerResponse> LayerRoutes::apply(AdminRequest request) {
   co_return co_await answer;
 }
 
-Task<net::ServerResponse> LayerRoutes::end(std::function<Result<EndedLayer>(LayerActs&)> act) {
+Task<net::ServerResponse> LayerRoutes::end(LayerActs acts,
+                                           std::function<Result<EndedLayer>(LayerActs&)> act) {
   auto done = std::make_shared<std::optional<Result<EndedLayer>>>();
-  std::function<void()> work = [acts = parts_.acts, act = std::move(act), done]() mutable {
+  std::function<void()> work = [acts = std::move(acts), act = std::move(act), done]() mutable {
     done->emplace(act(acts));
   };
-  co_await parts_.offload.run(parts_.loop, std::move(work));
+  net::Offload& thread = parts_.urgent ? *parts_.urgent : parts_.offload;
+  co_await thread.run(parts_.loop, std::move(work));
   if (!**done) co_return answer_of((**done).error());
   co_return ended_answer(***done, parts_.clock.now());
 }
@@ -154,10 +157,14 @@ Task<net::ServerResponse> LayerRoutes::revoke(AdminRequest request) {
   std::optional<net::ServerResponse> error;
   std::string why = only_member(request.http, "why", error);
   if (error) co_return std::move(*error);
-  std::function<Result<EndedLayer>(LayerActs&)> act =
-      [path = request.names[0], why = why.substr(0, keys::kTextBytesMax),
-       actor = request.actor()](LayerActs& acts) { return acts.revoke(path, why, actor); };
-  Task<net::ServerResponse> answer = end(std::move(act));
+  why = why.substr(0, keys::kTextBytesMax);
+  LayerActs acts = parts_.acts;
+  acts.revoke_now(request.names[0], why, request.actor());
+  std::function<Result<EndedLayer>(LayerActs&)> act = [path = request.names[0], why,
+                                                       actor = request.actor()](LayerActs& later) {
+    return later.revoke(path, why, actor);
+  };
+  Task<net::ServerResponse> answer = end(std::move(acts), std::move(act));
   co_return co_await answer;
 }
 
@@ -170,11 +177,14 @@ Task<net::ServerResponse> LayerRoutes::reissue(AdminRequest request) {
     co_return error_answer(400, "invalid_layer",
                            "issued_before must be a time such as \"2026-01-31T08:00:00Z\"");
   }
-  std::function<Result<EndedLayer>(LayerActs&)> act = [path = request.names[0], when,
-                                                       actor = request.actor()](LayerActs& acts) {
-    return acts.reissue(path, when, actor);
+  const UtcTime moment = when.value_or(parts_.clock.now());
+  LayerActs acts = parts_.acts;
+  acts.reissue_now(request.names[0], moment, request.actor());
+  std::function<Result<EndedLayer>(LayerActs&)> act = [path = request.names[0], moment,
+                                                       actor = request.actor()](LayerActs& later) {
+    return later.reissue(path, moment, actor);
   };
-  Task<net::ServerResponse> answer = end(std::move(act));
+  Task<net::ServerResponse> answer = end(std::move(acts), std::move(act));
   co_return co_await answer;
 }
 

@@ -18,6 +18,7 @@ struct LayerRouteParts {
   keys::KeyRing& keys;
   const Clock& clock;
   LayerActs acts;
+  net::Offload* urgent = nullptr;  // for the ends of layers; null: `offload`
 };
 void add_layer_routes(Routes& routes, LayerRouteParts parts);
 

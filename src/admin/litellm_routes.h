@@ -29,6 +29,7 @@ struct LitellmParts {
   std::string journal = {};  // audit::Config::path; empty: nothing is recorded, nothing to read
   // What was spent under a key's name, in USD; empty: nobody knows.
   std::function<std::optional<double>(const std::string& key_name)> spent = {};
+  net::Offload* urgent = nullptr;  // for the ends of keys; null: `offload`
 };
 void add_litellm_routes(Routes& routes, LitellmParts parts);
 

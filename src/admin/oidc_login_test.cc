@@ -277,6 +277,37 @@ TEST_F(OidcLoginTest, ASessionEndsByLogoutAndByTime) {
   EXPECT_EQ(tcp({.path = "/admin/v1/me", .extra = other}).status, 401);
 }
 
+TEST_F(OidcLoginTest, AnAdminSeesSessionsAndEndsThem) {
+  const std::string first = session({.subject = "1000"});
+  const std::string second = session({.subject = "1000"});
+  const Answer listed = local({.path = "/admin/v1/sessions"});
+  ASSERT_EQ(listed.status, 200) << listed.body;
+  const auto sessions = listed.json().at("data")->items();
+  ASSERT_EQ(sessions.size(), 2U);
+  const std::string who(*sessions[0].at("who")->string());
+  EXPECT_TRUE(who.starts_with("oidc:")) << who;
+  const auto revoke = [&](const std::string& body) {
+    return local({.method = "POST",
+                  .path = "/admin/v1/sessions/revoke",
+                  .extra = "content-type: application/json\r\n",
+                  .body = body});
+  };
+  const auto alive = [&](const std::string& cookie) {
+    return tcp({.path = "/admin/v1/me", .extra = cookie}).status == 200;
+  };
+  EXPECT_EQ(revoke(R"({"id":")" + std::string(*sessions[0].at("id")->string()) + R"("})").status,
+            200);
+  EXPECT_EQ(recorder_.events().back().action, "admin.session_revoke");
+  EXPECT_TRUE(recorder_.events().back().detail->contains(who));
+  EXPECT_NE(alive(first), alive(second)) << "one of them";
+  EXPECT_EQ(revoke(R"({"who":")" + who + R"("})").status, 200);
+  EXPECT_FALSE(alive(first) || alive(second));
+  EXPECT_EQ(revoke(R"({"who":")" + who + R"("})").status, 404);
+  for (const char* body : {"{}", "[]", R"({"id":""})", R"({"id":"a","who":"b"})", R"({"id":1})"}) {
+    EXPECT_EQ(revoke(body).status, 400) << body;
+  }
+}
+
 struct PageCase {
   const char* why;
   std::string extra;

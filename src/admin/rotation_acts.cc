@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/rotation_acts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "admin/act_record.h"
@@ -44,20 +45,45 @@ Result<keys::RotatedKey> RotationActs::rotate(std::string_view kid_or_name,
   if (!recorder_.accepting()) return fail(Code::kUnavailable, KeyActs::kJournalSilent);
   const Result<keys::KeyInfo> before = ring_.show(kid_or_name);
   if (!before) return std::unexpected(before.error());
-  Result<keys::RotatedKey> rotated = ring_.rotate(kid_or_name, options, actor.name);
+  // Recorded before the old key gets its end; but one that is in wrong hands dies first.
+  const bool at_once = !options.keep_old_end && options.overlap.count() == 0;
+  keys::RotateOptions first = options;
+  first.keep_old_end = !at_once;
+  Result<keys::RotatedKey> rotated = ring_.rotate(kid_or_name, first, actor.name);
   if (!rotated || rotated->repeated()) return rotated;  // what was done before has its record
+  const UtcTime ends_at = clock_.now() + options.overlap;
+  const bool gives_end = !options.keep_old_end && !at_once;
+  keys::RotatedKey planned{.rotation_id = rotated->rotation_id,
+                           .old = rotated->old,
+                           .successor = rotated->successor,
+                           .text = {}};
+  if (gives_end) planned.old.expires_at = std::min(planned.old.expires_at, ends_at);
 
   Event made = act_event(clock_, "POST /admin/v1/keys/{key}/rotate", actor, "key.rotate");
   made.api_key_id = rotated->successor.name;
   made.kid = rotated->successor.kid;
   made.status = 201;
-  made.detail = rotated_detail(*before, *rotated, why, clock_.now());
-  if (record_durably(recorder_, std::move(made))) return rotated;
-  // Nobody has seen the successor: it dies unused. The old key keeps the end it was given.
+  made.detail = rotated_detail(*before, planned, why, clock_.now());
+  if (record_durably(recorder_, std::move(made))) {
+    if (gives_end) end_old(*rotated, ends_at);
+    return rotated;
+  }
+  // Nobody has seen the successor: it dies unused.
   const auto revoked =
       ring_.revoke(rotated->successor.kid, actor.name, "the rotation was not recorded");
   if (!revoked) log::error("admin.unrecorded_key_lives", {{"kid", rotated->successor.kid}});
-  return fail(Code::kUnavailable, KeyActs::kJournalSilent);
+  return fail(Code::kUnavailable, at_once ? kOldIsDead : KeyActs::kJournalSilent);
+}
+
+void RotationActs::end_old(keys::RotatedKey& rotated, UtcTime ends_at) {
+  const Result<keys::KeyInfo> ended = ring_.retire(rotated.old.kid, ends_at);
+  rotated.durable = ended.has_value();
+  const Result<keys::KeyInfo> now = ended ? ended : ring_.show(rotated.old.kid);
+  if (now) rotated.old = *now;
+  if (ended) return;
+  log::error("admin.end_not_durable", {{"kid", rotated.old.kid},
+                                       {"reason", ended.error().what},
+                                       {"effect", "it is in force in this process"}});
 }
 
 void RotationActs::withdraw(const keys::RotatedKey& rotated, const Actor& actor,

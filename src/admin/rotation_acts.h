@@ -27,9 +27,14 @@ class RotationActs {
   RotationActs(keys::KeyRing& ring, Recorder& recorder, const Clock& clock)
       : ring_(ring), recorder_(recorder), clock_(clock) {}
 
-  // kUnavailable with KeyActs::kJournalSilent when the record could not be written.
+  // kUnavailable with KeyActs::kJournalSilent when the record could not be written: the old key
+  // works as before. With kOldIsDead, where the overlap was zero: it is dead, recorded or not.
+  static constexpr const char* kOldIsDead =
+      "the journal cannot write; the old key is dead all the same, and there is no new one";
   Result<keys::RotatedKey> rotate(std::string_view kid_or_name, const keys::RotateOptions& options,
                                   const Actor& actor, std::string_view why);
+  // The old key's end, in force here first; what the store does not take is told in `rotated`.
+  void end_old(keys::RotatedKey& rotated, UtcTime ends_at);
   // The new secret did not arrive: its key is revoked, and the record says why.
   void withdraw(const keys::RotatedKey& rotated, const Actor& actor, std::string_view why);
   Result<RevokedToken> revoke_token(std::string_view kid_or_name, std::string_view tid,

@@ -8,8 +8,10 @@
 #include "admin/envelope.h"
 #include "admin/key_json.h"
 #include "admin/key_routes.h"
+#include "admin/secret_answer.h"
 #include "base/json_reader.h"
 #include "base/json_writer.h"
+#include "base/secret.h"
 #include "keys/derived_token.h"
 
 namespace sallyport::admin {
@@ -68,6 +70,11 @@ Result<RotateBody> read_rotate(std::string_view json) {
 net::ServerResponse rotation_error(const Error& error) {
   if (error.code == Code::kInvalid) return error_answer(400, "invalid_rotation", error.what);
   if (error.code == Code::kDenied) return error_answer(409, "not_rotatable", error.what, "key");
+  if (error.what == RotationActs::kOldIsDead) {
+    return error_answer(503, "journal_unavailable",
+                        "The journal cannot write: the old key is dead all the same, and the new "
+                        "one is revoked. Create another key when the journal writes again.");
+  }
   return key_error_answer(error);
 }
 
@@ -100,11 +107,13 @@ Task<void> RotationRoutes::run(std::function<void()> act) {
 net::ServerResponse RotationRoutes::answer(const keys::RotatedKey& rotated, bool delivered) const {
   const UtcTime now = parts_.clock.now();
   std::string body;
+  body.reserve(kSecretAnswerBytes);
   JsonWriter json(body);
   json.begin_object()
       .field("rotation_id", rotated.rotation_id)
       .field("repeated", rotated.repeated())
-      .field("delivered", delivered);
+      .field("delivered", delivered)
+      .field("durable", rotated.durable);
   if (rotated.text && !delivered) json.field("key", rotated.text->reveal());
   json.key("old").raw(key_json(rotated.old, now));
   json.key("successor").raw(key_json(rotated.successor, now));
@@ -154,16 +163,15 @@ Task<net::ServerResponse> RotationRoutes::deliver(std::shared_ptr<Rotating> work
                                    .expires_at = rotated.successor.expires_at,
                                    .rotation_id = rotated.rotation_id};
   const Result<void> arrived = co_await parts_.delivery->deliver(parts_.loop, std::move(parcel));
-  const auto outcome = std::make_shared<Result<keys::KeyInfo>>(rotated.old);
   const bool well = arrived.has_value();
   const std::string why = well ? "" : arrived.error().what;
-  std::function<void()> act = [ring = &parts_.keys, clock = &parts_.clock, acts = parts_.acts,
-                               outcome, work, well, why]() mutable {
-    const keys::RotatedKey& made = **work->done;
+  std::function<void()> act = [clock = &parts_.clock, acts = parts_.acts, work, well,
+                               why]() mutable {
+    keys::RotatedKey& made = **work->done;
     if (!well) {
       acts.withdraw(made, work->actor, why);
     } else if (work->body.options.keep_old_end) {
-      *outcome = ring->retire(made.old.kid, clock->now() + work->body.options.overlap);
+      acts.end_old(made, clock->now() + work->body.options.overlap);
     }
   };
   co_await run(std::move(act));
@@ -174,7 +182,6 @@ Task<net::ServerResponse> RotationRoutes::deliver(std::shared_ptr<Rotating> work
                                                                 : "the old one is dead. ") +
                                why);
   }
-  if (*outcome) rotated.old = **outcome;
   co_return answer(rotated, true);
 }
 
@@ -199,10 +206,12 @@ Task<net::ServerResponse> RotationRoutes::revoke_token(AdminRequest request) {
   work->tid = std::move(request.names[1]);
   work->why = why.substr(0, keys::kTextBytesMax);
   work->actor = request.actor();
+  parts_.keys.revoke_token_now(work->key, work->tid, work->actor.name, work->why);
   std::function<void()> act = [acts = parts_.acts, work]() mutable {
     work->done.emplace(acts.revoke_token(work->key, work->tid, work->actor, work->why));
   };
-  co_await run(std::move(act));
+  net::Offload& thread = parts_.urgent ? *parts_.urgent : parts_.offload;
+  co_await thread.run(parts_.loop, std::move(act));
   const Result<RevokedToken>& done = *work->done;
   if (!done) co_return key_error_answer(done.error());
   std::string body;
@@ -223,6 +232,7 @@ Task<net::ServerResponse> RotationRoutes::which(AdminRequest request) {
   const Result<JsonValue> body = JsonValue::parse(request.http.body);
   const auto member = body ? body->at("secret") : std::nullopt;
   const auto secret = member ? member->string() : std::nullopt;
+  wipe(request.http.body);
   if (!secret || body->members().size() != 1) {
     co_return error_answer(400, "invalid_body", "Send {\"secret\":\"...\"}.");
   }

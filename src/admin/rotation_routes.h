@@ -20,6 +20,7 @@ struct RotationRouteParts {
   const keys::KeyDelivery* delivery;  // null: nothing is delivered
   const Clock& clock;
   RotationActs acts;
+  net::Offload* urgent = nullptr;  // for the ends of tokens; null: `offload`
 };
 void add_rotation_routes(Routes& routes, RotationRouteParts parts);
 

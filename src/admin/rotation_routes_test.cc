@@ -106,6 +106,39 @@ TEST_F(RotationHouse, WithoutARecordNothingChanges) {
   EXPECT_EQ(check(old), keys::KeyFault::kNone);
 }
 
+// The journal took nothing, though it seemed to work. What was only planned did not happen; a key
+// in wrong hands is dead, and the answer says so.
+TEST_F(RotationHouse, WhatIsNotRecordedIsNotDoneButForAnIncident) {
+  const std::string planned = make(R"({"name":"planned"})"), stolen = make(R"({"name":"stolen"})");
+  recorder_.loses(true);
+  const Answer not_done = local(post("planned/rotate", R"({"overlap":"1h"})"));
+  EXPECT_EQ(not_done.code(), "journal_unavailable");
+  EXPECT_TRUE(not_done.body.contains("nothing was done")) << not_done.body;
+  const auto end_of = [&](std::string_view key) {
+    return ring_->show(keys::parse_key(key).kid)->expires_at;
+  };
+  EXPECT_GT(end_of(planned), clock_.now() + std::chrono::hours(2)) << "it keeps its end";
+  EXPECT_EQ(check(planned), keys::KeyFault::kNone);
+  const Answer dead = local(post("stolen/rotate", R"({"overlap":"0s"})"));
+  EXPECT_EQ(dead.code(), "journal_unavailable");
+  EXPECT_TRUE(dead.body.contains("the old key is dead all the same")) << dead.body;
+  EXPECT_EQ(check(stolen), keys::KeyFault::kExpired);
+  recorder_.loses(false);
+  EXPECT_EQ(local(post("planned/rotate", "{}")).status, 201) << "and it can be done again";
+}
+
+// The store fails between the new key and the old one's end: the end holds here, and the answer
+// says that it is not durable.
+TEST_F(RotationHouse, AnEndThatIsNotDurableIsTold) {
+  const std::string old = make(R"({"name":"app-chat"})");
+  store_.retire_fails = true;
+  const Answer done = local(post("app-chat/rotate", R"({"overlap":"1h"})"));
+  EXPECT_EQ(done.status, 201) << done.body;
+  EXPECT_EQ(done.json().at("durable")->boolean(), false);
+  EXPECT_EQ(done.json().at("old")->at("expires_at")->string(), "2026-11-24T13:00:00.000Z");
+  EXPECT_EQ(check(done.text("key")), keys::KeyFault::kNone) << "the new one is not lost";
+}
+
 // Its targets lie in a folder that is not there: nothing arrives.
 class UndeliveredHouse : public RotationHouse {
  protected:

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "base/random.h"
 #include "base/text.h"
@@ -13,6 +14,7 @@ namespace sallyport::admin {
 namespace {
 
 constexpr std::size_t kCookieChars = 43;  // base62: 256 bits
+constexpr std::size_t kIdChars = 16;      // 64 bits of the digest: nobody finds two alike
 
 // A look-up by digest tells nothing about the cookie by its time.
 std::string digest(std::string_view cookie) {
@@ -45,6 +47,28 @@ std::optional<Sessions::Found> Sessions::find(std::string_view cookie) const {
   const auto at = sessions_.find(digest(cookie));
   if (at == sessions_.end() || at->second.until <= clock_.now()) return std::nullopt;
   return Found{at->first, at->second};
+}
+
+std::vector<Sessions::Listed> Sessions::list() const {
+  std::vector<Listed> out;
+  for (const auto& [handle, session] : sessions_) {
+    if (session.until > clock_.now()) out.push_back({handle.substr(0, kIdChars), session});
+  }
+  std::ranges::sort(out, {}, [](const Listed& one) { return std::tie(one.session.who, one.id); });
+  return out;
+}
+
+std::vector<Sessions::Listed> Sessions::end(std::string_view id, std::string_view who) {
+  std::vector<Listed> ended;
+  std::erase_if(sessions_, [&](const auto& entry) {
+    const auto& [handle, session] = entry;
+    const bool meant = id.empty() ? session.who == who : handle.substr(0, kIdChars) == id;
+    if (meant && session.until > clock_.now()) {
+      ended.push_back({handle.substr(0, kIdChars), session});
+    }
+    return meant;
+  });
+  return ended;
 }
 
 }  // namespace sallyport::admin

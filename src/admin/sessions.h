@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "admin/role.h"
 #include "base/clock.h"
@@ -35,6 +36,13 @@ class Sessions {
     Session session;
   };
   std::optional<Found> find(std::string_view cookie) const;
+  struct Listed {
+    std::string id;  // of its handle, the beginning
+    Session session;
+  };
+  std::vector<Listed> list() const;  // those that have not ended, by person
+  // Ends the one with this id, or all of a person; the other is empty. What ended.
+  std::vector<Listed> end(std::string_view id, std::string_view who);
   void close(const std::string& handle) { sessions_.erase(handle); }
   std::size_t size() const { return sessions_.size(); }
 

@@ -38,7 +38,7 @@ class RecorderInMemory final : public Recorder {
  public:
   void record(Event event, Durability, Done done) override {
     const std::lock_guard lock(mutex_);
-    if (broken_) {
+    if (broken_ || loses_) {
       if (done) done(fail(Code::kUnavailable, "the journal cannot write"));
       return;
     }
@@ -53,6 +53,11 @@ class RecorderInMemory final : public Recorder {
     const std::lock_guard lock(mutex_);
     broken_ = now;
   }
+  // Takes records, and then cannot write them.
+  void loses(bool now) {
+    const std::lock_guard lock(mutex_);
+    loses_ = now;
+  }
   std::vector<Event> events() const {
     const std::lock_guard lock(mutex_);
     return events_;
@@ -60,7 +65,7 @@ class RecorderInMemory final : public Recorder {
 
  private:
   mutable std::mutex mutex_;
-  bool broken_ = false;
+  bool broken_ = false, loses_ = false;
   std::vector<Event> events_;
 };
 

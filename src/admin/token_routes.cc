@@ -7,6 +7,7 @@
 
 #include "admin/act_record.h"
 #include "admin/envelope.h"
+#include "admin/secret_answer.h"
 #include "base/json_reader.h"
 #include "base/json_writer.h"
 #include "base/log.h"
@@ -185,6 +186,7 @@ Task<net::ServerResponse> TokenRoutes::create(AdminRequest request) {
   const Result<NewAdminToken>& token = **made;
   if (!token) co_return token_error_answer(token.error());
   std::string body;
+  body.reserve(kSecretAnswerBytes);
   JsonWriter json(body);
   json.begin_object().field("token", token->text.reveal());
   write_members(json, token->info, parts_.clock.now());
@@ -228,6 +230,7 @@ Task<net::ServerResponse> TokenRoutes::replace_first(AdminRequest request) {
   parts_.access.take(std::move(**work->loaded));
   request.told->after = "{\"replaced\":true}";
   std::string body;
+  body.reserve(kSecretAnswerBytes);
   JsonWriter json(body);
   json.begin_object().field("token", (*work->made)->reveal()).end_object();
   co_return json_answer(201, std::move(body));

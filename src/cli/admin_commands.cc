@@ -13,6 +13,7 @@ namespace sallyport::cli {
 namespace {
 
 constexpr std::string_view kTokens = "/admin/v1/tokens";
+constexpr std::string_view kSessions = "/admin/v1/sessions";
 
 Exit exit_of_status(int status) {
   switch (status) {
@@ -129,7 +130,54 @@ int revoke(const Invocation& call) {
   return kOk;
 }
 
+int list_sessions(const Invocation& call) {
+  const auto reply = ask_house(call, "GET", kSessions);
+  if (!reply) return ask_failed(reply.error());
+  if (reply->status != 200) return complain_of(call, *reply);
+  if (call.json) {
+    call.out << reply->body << "\n";
+    return kOk;
+  }
+  const auto body = JsonValue::parse(reply->body);
+  const auto data = body ? body->at("data") : std::nullopt;
+  if (!data) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  call.out << fmt::format("{:<40} {:<16} {:<9} {:<24} {}\n", "WHO", "ID", "ROLE", "SINCE", "UNTIL");
+  for (const JsonValue& one : data->items()) {
+    call.out << fmt::format("{:<40} {:<16} {:<9} {:<24} {}\n", text_of(one, "who"),
+                            text_of(one, "id"), text_of(one, "role"), text_of(one, "since"),
+                            text_of(one, "until"));
+  }
+  return kOk;
+}
+
+int revoke_sessions(const Invocation& call) {
+  const std::string whose = call.value("session");
+  if (whose.empty()) {
+    return complain(call, kUsage, "usage", "name the session or the person",
+                    "sallyport admin sessions revoke oidc:alice@example.com");
+  }
+  // People are named with their issuer's prefix, sessions by hexadecimal digits alone.
+  std::string body;
+  JsonWriter(body).begin_object().field(whose.contains(':') ? "who" : "id", whose).end_object();
+  const auto reply = ask_house(call, "POST", std::string(kSessions) + "/revoke", body);
+  if (!reply) return ask_failed(reply.error());
+  if (reply->status != 200) return complain_of(call, *reply);
+  if (call.json) call.out << reply->body << "\n";
+  const auto done = JsonValue::parse(reply->body);
+  const auto data = done ? done->at("data") : std::nullopt;
+  if (!data) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  for (const JsonValue& one : data->items()) {
+    if (call.quiet || call.json) break;
+    call.err << fmt::format("ended {} of {}\n", text_of(one, "id"), text_of(one, "who"));
+  }
+  return kOk;
+}
+
 }  // namespace
+
+int admin_sessions(const Invocation& call, const Programs&) {
+  return call.value("act") == "revoke" ? revoke_sessions(call) : list_sessions(call);
+}
 
 int admin_tokens(const Invocation& call, const Programs& programs) {
   const std::string act = call.value("act", "replace");

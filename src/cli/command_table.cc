@@ -114,6 +114,12 @@ std::vector<Command> key_commands() {
        .examples = {{"sallyport admin token create --name ci --role operator --life 1h", ""},
                     {"sallyport admin token revoke ci", ""}},
        .run = admin_tokens},
+      {.path = "admin sessions",
+       .summary = "Who is logged in with a browser; end sessions.",
+       .arguments = {{"act", "revoke ends them at once.", true, {"list", "revoke"}},
+                     {"session", "For revoke: its id, or a person: all of theirs.", false}},
+       .examples = {{"sallyport admin sessions revoke oidc:alice@example.com", ""}},
+       .run = admin_sessions},
   };
 }
 

@@ -24,6 +24,14 @@ std::string asked_by(const keys::Exchanged& granted) {
   return "exchanged for " + granted.subject.substr(0, 160) + " of " + granted.issuer.substr(0, 80);
 }
 
+// Whoever reported it must come again where it is not durable: a restart would let it live.
+template <class Ended>
+Result<void> kept(const Result<Ended>& ended, const std::string& kid) {
+  if (!ended) return std::unexpected(ended.error());
+  if (ended->durable) return {};
+  return fail(Code::kUnavailable, kid + " is dead here, and not yet in the store");
+}
+
 }  // namespace
 
 Strangers::Strangers(StrangerParts parts)
@@ -88,27 +96,19 @@ Result<keys::LeakVerdict> Strangers::report(std::string_view token, std::string_
   log::warn("keys.leak_reported", {{"kid", whose->kid}, {"token", whose->tid.value_or("")}});
   // A derived token dies alone: its parent's secret cannot be found from it.
   keys::LeakVerdict verdict{.ours = true};
-  verdict.keep = [this, kid = whose->kid, tid = whose->tid, actor, why] {
-    return keep(kid, tid, actor, why);
+  if (whose->tid) {
+    parts_.ring.revoke_token_now(whose->kid, *whose->tid, actor.name, why);
+    verdict.keep = [tokens = tokens_, kid = whose->kid, tid = *whose->tid, actor, why]() mutable {
+      return kept(tokens.revoke_token(kid, tid, actor, why), kid);
+    };
+    return verdict;
+  }
+  admin::KeyActs acts = keys_;  // it remembers what the key was
+  acts.revoke_now(whose->kid, actor, why);
+  verdict.keep = [acts = std::move(acts), kid = whose->kid, actor, why]() mutable {
+    return kept(acts.revoke(kid, actor, why), kid);
   };
   return verdict;
-}
-
-Result<void> Strangers::keep(const std::string& kid, const std::optional<std::string>& tid,
-                             const admin::Actor& actor, const std::string& why) {
-  bool durable = false;
-  if (tid) {
-    const Result<admin::RevokedToken> revoked = tokens_.revoke_token(kid, *tid, actor, why);
-    if (!revoked) return std::unexpected(revoked.error());
-    durable = revoked->durable;
-  } else {
-    const Result<admin::Revoked> revoked = keys_.revoke(kid, actor, why);
-    if (!revoked) return std::unexpected(revoked.error());
-    durable = revoked->durable;
-  }
-  // Whoever reported it must come again: a restart would let it live.
-  if (!durable) return fail(Code::kUnavailable, kid + " is dead here, and not yet in the store");
-  return {};
 }
 
 }  // namespace sallyport::cli

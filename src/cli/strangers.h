@@ -49,8 +49,6 @@ class Strangers final : public keys::LeakReceiver {
  private:
   explicit Strangers(StrangerParts parts);
   Result<keys::Issued> mint(const keys::Exchanged& granted);
-  Result<void> keep(const std::string& kid, const std::optional<std::string>& tid,
-                    const admin::Actor& actor, const std::string& why);
 
   StrangerParts parts_;
   admin::KeyActs keys_;

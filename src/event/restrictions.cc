@@ -33,6 +33,13 @@ bool valid_word(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
+// A name that somebody reads: no control characters.
+bool valid_text(std::string_view text) {
+  return !text.empty() && text.size() <= kWordBytesMax && std::ranges::none_of(text, [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+}
+
 bool valid_country(std::string_view text) {
   return text.size() == 2 && std::ranges::all_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
@@ -182,6 +189,14 @@ constexpr Member kMembers[] = {
                   Restrictions& r) { return read_flag(m, v, r.stream.emplace()); }},
     {"output_tokens_max", [](std::string_view m, const JsonValue& v,
                              Restrictions& r) { return read_count(m, v, r.output_tokens_max); }},
+    {"modules",
+     [](std::string_view m, const JsonValue& v, Restrictions& r) {
+       return read_words(m, "a list of modules", v, r.modules, valid_text);
+     }},
+    {"purposes",
+     [](std::string_view m, const JsonValue& v, Restrictions& r) {
+       return read_words(m, "a list of purposes", v, r.purposes, valid_text);
+     }},
     {"cidr",
      [](std::string_view m, const JsonValue& v, Restrictions& r) {
        return read_list(m, "a list of networks such as \"10.0.0.0/8\"", v, r.sources,
@@ -301,6 +316,8 @@ void write_restrictions(JsonWriter& json, const Restrictions& r) {
   }
   write_present(json, "stream", r.stream);
   write_present(json, "output_tokens_max", r.output_tokens_max);
+  write_words(json, "modules", r.modules);
+  write_words(json, "purposes", r.purposes);
   std::vector<std::string> sources, hours;
   for (const Cidr& source : r.sources) sources.push_back(source.text());
   for (const DayHours& part : r.hours) hours.push_back(day_hours_text(part));

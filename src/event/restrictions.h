@@ -36,6 +36,9 @@ struct Restrictions {
   std::optional<std::vector<std::string>> tools;  // hosted tools that may be named; empty: none
   std::optional<bool> stream;                     // true: only streams, false: none
   std::optional<std::int64_t> output_tokens_max;  // of one call
+  // Of a layer: what the keys below may call their work; anything else is recorded as "unlisted".
+  // A key has its own lists beside its restrictions.
+  std::vector<std::string> modules, purposes;
 
   // Bindings: what the caller must show beside the secret. A violation looks like a wrong key.
   std::vector<Cidr> sources;
@@ -53,7 +56,7 @@ struct Restrictions {
 
 // The one written form: store, admin API, command line and records use it.
 //   {"endpoints":[..],"read_only":true,"models":[..],"tools":[..],"stream":false,
-//    "output_tokens_max":1000,"cidr":["10.0.0.0/8"],"countries":["TW"],"networks":[3462],
+//    "output_tokens_max":1000,"modules":[..],"purposes":[..],"cidr":["10.0.0.0/8"],"countries":["TW"],"networks":[3462],
 //    "hours":["07:00-22:00+08:00"],"certificate":"..","dpop":"..",
 //    "budgets":[{"usd":"12.50"|"tokens":N|"requests":N,"per":"minute|hour|day|month|total",
 //                "hard":true}],"rpm":60,"tpm":100000,"parallel":8}

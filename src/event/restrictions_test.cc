@@ -19,6 +19,8 @@ Restrictions full() {
   r.tools = {"web_search"};
   r.stream = false;
   r.output_tokens_max = 1000;
+  r.modules = {"support", "b2b desk"};
+  r.purposes = {"triage"};
   r.sources = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("2001:db8::/32")};
   r.countries = {"TW"};
   r.networks = {3462};
@@ -41,6 +43,7 @@ TEST(Restrictions, HaveOneWrittenForm) {
       restrictions_json(full()),
       R"({"endpoints":["POST /v1/responses","GET /v1/models*"],"read_only":true,)"
       R"("models":["gpt-5*","o9"],"tools":["web_search"],"stream":false,"output_tokens_max":1000,)"
+      R"("modules":["support","b2b desk"],"purposes":["triage"],)"
       R"("cidr":["10.0.0.0/8","2001:db8::/32"],"countries":["TW"],"networks":[3462],)"
       R"("hours":["07:00-22:00+08:00"],"certificate":")" +
           kPrint + R"(","dpop":")" + kPrint +
@@ -69,6 +72,8 @@ TEST(Restrictions, WhatIsWrittenReadsBack) {
     if (coin()) r.stream = coin();
     if (coin()) r.stream.reset();
     if (coin()) r.output_tokens_max = static_cast<std::int64_t>(random() >> 1);
+    if (coin()) r.modules.clear();
+    if (coin()) r.purposes.clear();
     if (coin()) r.sources.clear();
     if (coin()) r.countries.clear();
     for (std::uint64_t i = random() % 5; i > 0; --i) {

@@ -210,6 +210,21 @@ KeyFault KeyRing::Reader::admit(const Found& found, Bindings& bindings, const Pr
   return KeyFault::kNone;
 }
 
+namespace {
+
+// What a layer does not list is nothing a key below may call its work.
+void keep_listed(const std::vector<std::string>& listed, std::vector<std::string>& may_say,
+                 std::string& own) {
+  if (listed.empty()) return;
+  const auto unknown = [&](const std::string& text) {
+    return std::ranges::find(listed, text) == listed.end();
+  };
+  std::erase_if(may_say, unknown);
+  if (unknown(own)) own = "unlisted";
+}
+
+}  // namespace
+
 std::shared_ptr<const Principal> KeyRing::Reader::principal(const Found& found) {
   const Kid& kid = found.shard->kids[found.at];
   Slot& slot = slots_[TextHash()(text(kid)) % kSlots];
@@ -238,6 +253,11 @@ std::shared_ptr<const Principal> KeyRing::Reader::principal(const Found& found) 
   made->purposes = scope.purposes;
   made->module = scope.module;
   made->purpose = scope.purpose;
+  for (const LayerNode* node = found.layer; node != nullptr; node = node->parent.get()) {
+    const Restrictions& above = node->info.restrictions;
+    keep_listed(above.modules, made->modules, made->module);
+    keep_listed(above.purposes, made->purposes, made->purpose);
+  }
   slot = {.kid = kid, .serial = found.snapshot->serial, .principal = std::move(made)};
   return slot.principal;
 }

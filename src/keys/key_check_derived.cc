@@ -20,6 +20,17 @@ std::size_t slot_of(const Mac& digest, std::size_t slots) {
   return place % slots;
 }
 
+// A token says of its work what its parent may say, and then no header says otherwise: who makes a
+// token does not choose his baseline.
+bool fix(const std::optional<std::string>& claim, std::vector<std::string>& may_say,
+         std::string& own) {
+  if (!claim) return true;
+  if (*claim != own && std::ranges::find(may_say, *claim) == may_say.end()) return false;
+  own = *claim;
+  may_say.clear();
+  return true;
+}
+
 }  // namespace
 
 KeyCheck KeyRing::Reader::check_derived(std::string_view credential, const Presented& shown) {
@@ -86,13 +97,9 @@ Result<std::shared_ptr<const Principal>> KeyRing::Reader::principal_of(const Par
   layer->account = "token:" + std::string(token.kid) + "." + std::string(token.tid);
   layer->restrictions = std::move(claims->restrictions);
   made->layer = std::move(layer);
-  if (claims->module) {
-    made->module = std::move(*claims->module);
-    made->modules.clear();  // no header says otherwise
-  }
-  if (claims->purpose) {
-    made->purpose = std::move(*claims->purpose);
-    made->purposes.clear();
+  if (!fix(claims->module, made->modules, made->module) ||
+      !fix(claims->purpose, made->purposes, made->purpose)) {
+    return fail(Code::kDenied, "more than the parent may say");
   }
   return std::shared_ptr<const Principal>(std::move(made));
 }

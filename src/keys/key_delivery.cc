@@ -138,6 +138,14 @@ bool KeyDelivery::has_target(std::string_view name, std::string_view layer) cons
   return find(name, layer) != nullptr;
 }
 
+std::optional<std::size_t> KeyDelivery::target(std::string_view name,
+                                               std::string_view layer) const {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (fits(targets_[i]->key, name) && fits(targets_[i]->layer, layer)) return i;
+  }
+  return std::nullopt;
+}
+
 Task<Result<void>> KeyDelivery::deliver(net::Loop& loop, Parcel parcel) const {
   const Target* target = find(parcel.name, parcel.layer);
   if (target == nullptr) co_return fail(Code::kNotFound, "no target for keys of this name");

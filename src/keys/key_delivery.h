@@ -42,6 +42,8 @@ class KeyDelivery {
 
   // Is there a target for keys of this name on this layer?
   bool has_target(std::string_view name, std::string_view layer) const;
+  // Its number in the configuration; nothing: there is none.
+  std::optional<std::size_t> target(std::string_view name, std::string_view layer) const;
 
   struct Parcel {
     std::shared_ptr<const Secret> secret;

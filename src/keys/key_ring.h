@@ -81,6 +81,9 @@ class KeyRing final : public Revocations {
   // revoked one, and of these the newest.
   Result<KeyInfo> show(std::string_view kid_or_name) const;
 
+  // All keys that the word may mean: the one with this kid, else those with this name, newest
+  // first.
+  std::vector<KeyInfo> find(std::string_view kid_or_name) const;
   // All that were made through an identity mapping, dead or alive; by name, newest first.
   std::vector<KeyInfo> of_mapping(std::string_view mapping) const;
   // The layer that keeps a key from working, whatever the key itself says; none if its layers let
@@ -123,6 +126,18 @@ class KeyRing final : public Revocations {
   Result<std::vector<KeyInfo>> revoke_mapping(std::string_view mapping, std::string_view actor,
                                               std::string_view why = {});
 
+  // --- The half of an end that never waits, for whoever may have to: in force here when it
+  // returns. The act of the same name must follow, which makes it durable and has the errors; until
+  // then refresh_if_changed() tries. What is not there, or not valid, changes nothing. Any thread.
+  void revoke_now(std::string_view kid_or_name, std::string_view actor, std::string_view why = {});
+  void revoke_mapping_now(std::string_view mapping, std::string_view actor,
+                          std::string_view why = {});
+  void block_now(std::string_view kid_or_name, std::string_view actor, std::string_view why = {});
+  void revoke_token_now(std::string_view kid_or_name, std::string_view tid, std::string_view actor,
+                        std::string_view why = {});
+  void revoke_layer_now(std::string_view path, std::string_view actor, std::string_view why = {});
+  void issued_before_now(std::string_view path, UtcTime when, std::string_view actor);
+
   // Pauses keys: by kid or name, all of that name that live. While it lasts they are as dead as
   // revoked ones, with all that hangs on them, and their name takes no new key. Dead first, then
   // durable, as revoke(); blocking twice answers with the first time. kDenied: they are revoked, or
@@ -143,7 +158,9 @@ class KeyRing final : public Revocations {
   // revoked, has expired, or is being replaced already.
   Result<RotatedKey> rotate(std::string_view kid_or_name, const RotateOptions& options,
                             std::string_view actor);
-  // The end of a key that is being replaced, if that is earlier than the one it has.
+  // The end of a key that is being replaced, if that is earlier than the one it has. In force here
+  // first, then durable, as revoke(). kNotFound; kUnavailable: in force here and not yet durable,
+  // refresh_if_changed() tries again until it is.
   Result<KeyInfo> retire(std::string_view kid, UtcTime ends_at);
 
   // Kills one derived token and all that was narrowed from it. Dead first, then durable.
@@ -188,7 +205,6 @@ class KeyRing final : public Revocations {
   KeyRing(KeyStore& store, const Clock& clock, KeyMac mac, bool has_pepper);
 
   Result<void> validate(const KeySpec& spec, std::string_view actor) const;
-  std::vector<KeyInfo> find(std::string_view kid_or_name) const;
   std::vector<KeyInfo> living(std::string_view kid_or_name) const;
   Result<UpdatedKey> plan_change(const KeyInfo& key, const KeyChange& change) const;
   UtcTime latest(UtcTime now) const;
@@ -206,11 +222,15 @@ class KeyRing final : public Revocations {
   void apply(std::vector<KeyRow> rows, bool whole);
   void apply_layers(std::vector<LayerRow> rows, bool whole);
   void revoke_in_memory(std::string_view kid_or_name, std::string_view actor, std::string_view why);
-  void revoke_mapping_in_memory(std::string_view mapping, std::string_view actor,
-                                std::string_view why);
+  // The kids of those that it ended.
+  std::vector<std::string> revoke_mapping_in_memory(std::string_view mapping,
+                                                    std::string_view actor, std::string_view why);
   void block_in_memory(std::string_view kid_or_name, std::string_view actor, std::string_view why);
   bool end_in_memory(const LayerEnding& ending);
+  void retire_in_memory(std::string_view kid, UtcTime ends_at);
   void apply_tokens(const std::vector<TokenRevocation>& tokens);
+  Result<TokenRevocation> token_revocation(std::string_view kid_or_name, std::string_view tid,
+                                           std::string_view actor, std::string_view why) const;
   void end_token_in_memory(const TokenRevocation& revocation);
   // Hold mutex_.
   void end_keys(std::vector<KeyInfo> keys, std::string_view actor, std::string_view why);
@@ -224,6 +244,7 @@ class KeyRing final : public Revocations {
   Result<void> make_keys_durable();
   Result<void> make_key_durable(const Revocation& revocation);
   Result<void> make_blocks_durable();
+  Result<void> make_ends_durable();
   Result<void> make_layers_durable();
   Result<void> make_tokens_durable();
   Result<LayerInfo> end_layer(LayerEnding ending);
@@ -258,6 +279,7 @@ class KeyRing final : public Revocations {
   std::mutex mutex_;
   std::map<std::string, Revocation> undurable_;          // by kid: dead here, not yet in the store
   std::map<std::string, Blocking> undurable_blocks_;     // by kid: paused here, not in the store
+  std::map<std::string, UtcTime, std::less<>> undurable_ends_;  // by kid: ends of replaced keys
   std::map<std::string, LayerEnding> undurable_layers_;  // by path
   std::map<std::string, TokenRevocation> undurable_tokens_;  // by "kid.tid"
   std::map<std::string, LayerRow, std::less<>> layers_;      // what the tree is made of

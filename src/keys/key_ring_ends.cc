@@ -10,6 +10,13 @@
 #include "keys/key_snapshot.h"
 
 namespace sallyport::keys {
+namespace {
+
+bool valid_act(std::string_view actor, std::string_view why) {
+  return valid_label(actor) && (why.empty() || valid_label(why));
+}
+
+}  // namespace
 
 Result<std::vector<KeyInfo>> KeyRing::revoke(std::string_view kid_or_name, std::string_view actor,
                                              std::string_view why) {
@@ -80,20 +87,10 @@ Result<std::vector<KeyInfo>> KeyRing::revoke_mapping(std::string_view mapping,
   if (!valid_label(actor)) return fail(Code::kInvalid, "not a valid actor");
   if (!why.empty() && !valid_label(why)) return fail(Code::kInvalid, "not a valid reason");
   std::set<std::string> kids;
-  const auto end_all = [&] {
-    const std::lock_guard lock(mutex_);
-    const UtcTime now = latest(clock_.now());
-    std::vector<KeyInfo> keys = of_mapping(mapping);
-    std::erase_if(keys, [&](const KeyInfo& key) {
-      return key.state == KeyState::kRevoked || now >= key.expires_at;
-    });
-    for (const KeyInfo& key : keys) kids.insert(key.kid);
-    end_keys(std::move(keys), actor, why);
-  };
-  end_all();
+  for (auto& kid : revoke_mapping_in_memory(mapping, actor, why)) kids.insert(std::move(kid));
   const std::lock_guard lock(store_mutex_);
   const Result<bool> fresh = refresh();
-  end_all();
+  for (auto& kid : revoke_mapping_in_memory(mapping, actor, why)) kids.insert(std::move(kid));
 
   const Result<void> durable = make_durable();
   std::vector<KeyInfo> keys = of_mapping(mapping);
@@ -109,6 +106,57 @@ Result<std::vector<KeyInfo>> KeyRing::revoke_mapping(std::string_view mapping,
   return keys;
 }
 
+std::vector<std::string> KeyRing::revoke_mapping_in_memory(std::string_view mapping,
+                                                           std::string_view actor,
+                                                           std::string_view why) {
+  const std::lock_guard lock(mutex_);
+  const UtcTime now = latest(clock_.now());
+  std::vector<KeyInfo> keys = of_mapping(mapping);
+  std::erase_if(keys, [&](const KeyInfo& key) {
+    return key.state == KeyState::kRevoked || now >= key.expires_at;
+  });
+  std::vector<std::string> kids;
+  for (const KeyInfo& key : keys) kids.push_back(key.kid);
+  end_keys(std::move(keys), actor, why);
+  return kids;
+}
+
+// --- At once, and nothing else
+
+void KeyRing::revoke_now(std::string_view kid_or_name, std::string_view actor,
+                         std::string_view why) {
+  if (valid_act(actor, why)) revoke_in_memory(kid_or_name, actor, why);
+}
+
+void KeyRing::revoke_mapping_now(std::string_view mapping, std::string_view actor,
+                                 std::string_view why) {
+  if (valid_act(actor, why)) revoke_mapping_in_memory(mapping, actor, why);
+}
+
+void KeyRing::block_now(std::string_view kid_or_name, std::string_view actor,
+                        std::string_view why) {
+  if (valid_act(actor, why)) block_in_memory(kid_or_name, actor, why);
+}
+
+void KeyRing::revoke_token_now(std::string_view kid_or_name, std::string_view tid,
+                               std::string_view actor, std::string_view why) {
+  const Result<TokenRevocation> revocation = token_revocation(kid_or_name, tid, actor, why);
+  if (revocation) end_token_in_memory(*revocation);
+}
+
+void KeyRing::revoke_layer_now(std::string_view path, std::string_view actor,
+                               std::string_view why) {
+  if (!valid_act(actor, why)) return;
+  end_in_memory({.path = std::string(path),
+                 .revocation = Revocation{"", clock_.now(), std::string(actor), std::string(why)},
+                 .issued_before = {}});
+}
+
+void KeyRing::issued_before_now(std::string_view path, UtcTime when, std::string_view actor) {
+  if (!valid_act(actor, {}) || when > latest(clock_.now())) return;
+  end_in_memory({.path = std::string(path), .revocation = {}, .issued_before = when});
+}
+
 // --- Into the store
 
 Result<void> KeyRing::make_durable() {
@@ -116,12 +164,15 @@ Result<void> KeyRing::make_durable() {
   if (!keys && keys.error().code == Code::kUnavailable) return keys;  // one wait is enough
   const Result<void> blocks = make_blocks_durable();
   if (!blocks && blocks.error().code == Code::kUnavailable) return blocks;
+  const Result<void> ends = make_ends_durable();
+  if (!ends && ends.error().code == Code::kUnavailable) return ends;
   const Result<void> layers = make_layers_durable();
   if (!layers && layers.error().code == Code::kUnavailable) return layers;
   const Result<void> tokens = make_tokens_durable();
-  if (keys && blocks && layers && tokens) durable_complained_ = false;
+  if (keys && blocks && ends && layers && tokens) durable_complained_ = false;
   if (!keys) return keys;
   if (!blocks) return blocks;
+  if (!ends) return ends;
   return layers ? tokens : layers;
 }
 

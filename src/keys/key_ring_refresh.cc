@@ -134,6 +134,11 @@ void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
       key.blocked_by = paused->second.by;
       key.blocked_why = paused->second.why;
     }
+    const auto ends = undurable_ends_.find(key.kid);
+    if (ends != undurable_ends_.end() && key.state != KeyState::kRevoked) {
+      key.state = KeyState::kRetiring;
+      key.expires_at = std::min(key.expires_at, ends->second);
+    }
     if (row.damaged) {
       log::error("keys.damaged", {{"kid", key.kid}, {"effect", "the key opens nothing"}});
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One key in the place of another. Durable first, then in force: unlike a revocation, nothing gets
-// worse while it waits.
+// One key in the place of another: durable first, then in force, since nothing gets worse while it
+// waits. The end of the old one is in force first, as a revocation is.
 #include <algorithm>
 #include <utility>
 
@@ -62,6 +62,10 @@ Result<KeyInfo> KeyRing::exchangeable(std::string_view kid_or_name) const {
   for (const KeyInfo& key : keys) {
     if (key.state == KeyState::kActive && now < key.expires_at) return key;
   }
+  // Its successor may have been revoked, since nobody got it.
+  for (const KeyInfo& key : keys) {
+    if (key.state == KeyState::kRetiring && now < key.expires_at) return key;
+  }
   return keys.front();
 }
 
@@ -118,14 +122,58 @@ Result<RotatedKey> KeyRing::rotate(std::string_view kid_or_name, const RotateOpt
 }
 
 Result<KeyInfo> KeyRing::retire(std::string_view kid, UtcTime ends_at) {
+  retire_in_memory(kid, ends_at);
   const std::lock_guard lock(store_mutex_);
-  Result<KeyRow> row = store_.retire(kid, ends_at);
-  if (!row) return std::unexpected(row.error());
-  KeyInfo info = row->info;
-  std::vector<KeyRow> rows;
-  rows.push_back(std::move(*row));
-  apply(std::move(rows), false);
-  return info;
+  const Result<void> durable = make_ends_durable();
+  Result<KeyInfo> now = show(kid);
+  if (!now) return now;
+  if (!durable) {
+    return fail(Code::kUnavailable,
+                "its end is in force here, not yet durable: " + durable.error().what);
+  }
+  return now;
+}
+
+void KeyRing::retire_in_memory(std::string_view kid, UtcTime ends_at) {
+  const std::lock_guard lock(mutex_);
+  const std::shared_ptr<const Snapshot> old = published_.snapshot();
+  std::size_t at = 0;
+  const Shard* const shard = old->find(kid, at);
+  if (shard == nullptr || shard->entries[at].revoked()) return;
+  const std::int64_t end_ms = std::min(ms(ends_at), shard->entries[at].expires_ms);
+  const auto [held, fresh_end] = undurable_ends_.try_emplace(std::string(kid), utc(end_ms));
+  held->second = std::min(held->second, utc(end_ms));
+  Draft draft(*old, false);
+  bool fresh = false;
+  Entry& entry = draft.entry(kid, shard->name(shard->entries[at]), fresh);
+  entry.state = static_cast<std::uint8_t>(KeyState::kRetiring);
+  entry.expires_ms = end_ms;
+  published_.publish(draft.finish());
+}
+
+Result<void> KeyRing::make_ends_durable() {
+  std::map<std::string, UtcTime, std::less<>> todo;
+  {
+    const std::lock_guard lock(mutex_);
+    todo = undurable_ends_;
+  }
+  for (const auto& [kid, ends_at] : todo) {
+    Result<KeyRow> row = store_.retire(kid, ends_at);
+    if (!row && row.error().code != Code::kNotFound) {
+      complain("retiring_kid", kid, row.error());
+      return std::unexpected(row.error());
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      const auto held = undurable_ends_.find(kid);
+      if (held != undurable_ends_.end() && held->second == ends_at) undurable_ends_.erase(held);
+    }
+    if (!row) continue;  // the store was replaced and does not know it any more
+    std::vector<KeyRow> rows;
+    rows.push_back(std::move(*row));
+    apply(std::move(rows), false);
+  }
+  return {};
 }
 
 }  // namespace sallyport::keys

@@ -47,21 +47,29 @@ void KeyRing::take_root(Entry& entry, Pool& pool, const KeyRow& row) const {
 
 // --- Revoking one token
 
-Result<TokenRevocation> KeyRing::revoke_token(std::string_view kid_or_name, std::string_view tid,
-                                              std::string_view actor, std::string_view why) {
+Result<TokenRevocation> KeyRing::token_revocation(std::string_view kid_or_name,
+                                                  std::string_view tid, std::string_view actor,
+                                                  std::string_view why) const {
   if (!is_tid(tid)) return fail(Code::kInvalid, "a token id is 16 characters of 0-9 A-Z a-z");
   if (!valid_label(actor)) return fail(Code::kInvalid, "not a valid actor");
   if (!why.empty() && !valid_label(why)) return fail(Code::kInvalid, "not a valid reason");
   const Result<KeyInfo> parent = show(kid_or_name);
   if (!parent) return std::unexpected(parent.error());
   const UtcTime now = clock_.now();
-  TokenRevocation revocation{.kid = parent->kid,
-                             .tid = std::string(tid),
-                             .at = now,
-                             .by = std::string(actor),
-                             .why = std::string(why),
-                             .forget_at = latest(now) + kForgetAfter,
-                             .version = 0};
+  return TokenRevocation{.kid = parent->kid,
+                         .tid = std::string(tid),
+                         .at = now,
+                         .by = std::string(actor),
+                         .why = std::string(why),
+                         .forget_at = latest(now) + kForgetAfter,
+                         .version = 0};
+}
+
+Result<TokenRevocation> KeyRing::revoke_token(std::string_view kid_or_name, std::string_view tid,
+                                              std::string_view actor, std::string_view why) {
+  const Result<TokenRevocation> planned = token_revocation(kid_or_name, tid, actor, why);
+  if (!planned) return planned;
+  const TokenRevocation& revocation = *planned;
   end_token_in_memory(revocation);
   const std::lock_guard lock(store_mutex_);
   const Result<void> durable = make_tokens_durable();

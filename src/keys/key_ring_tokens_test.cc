@@ -68,7 +68,7 @@ class Deriving : public ::testing::Test {
 };
 
 TEST_F(Deriving, ATokenIsItsParentWithLess) {
-  const Secret token = derive({"models=gpt-5.5", "calls=3", "module=etl"});
+  const Secret token = derive({"models=gpt-5.5", "calls=3", "module=search"});
   for (int round = 0; round < 2; ++round) {  // computed, then remembered
     const KeyCheck result = check(token);
     ASSERT_EQ(result.fault, KeyFault::kNone);
@@ -78,7 +78,7 @@ TEST_F(Deriving, ATokenIsItsParentWithLess) {
     EXPECT_EQ(who.tid, tid(token));
     EXPECT_EQ(who.dated_at, kStart);
     EXPECT_EQ(who.expires_at, kStart + 10min);
-    EXPECT_EQ(who.module, "etl");
+    EXPECT_EQ(who.module, "search");
     EXPECT_TRUE(who.modules.empty()) << "no header may say otherwise";
     EXPECT_EQ(who.layer->account, "token:" + parent_->info.kid + "." + tid(token));
     EXPECT_EQ(who.layer->restrictions.models, std::vector<std::string>{"gpt-5.5"});
@@ -90,6 +90,48 @@ TEST_F(Deriving, ATokenIsItsParentWithLess) {
     EXPECT_EQ(who.layer->parent->parent->account, "organisation:acme");
     EXPECT_TRUE(ring_->alive(who, clock_.now()));
   }
+}
+
+// Whoever holds a key does not choose his baseline: a token calls its work what its parent may.
+TEST_F(Deriving, ATokenNamesTheWorkItsParentMayName) {
+  KeySpec wanted = spec("support-bot");
+  wanted.scope.module = "support";
+  wanted.scope.modules = {"search"};
+  wanted.scope.purpose = "triage";
+  parent_.emplace(ring_->create(wanted, "admin").value());
+  const struct {
+    const char* why;
+    std::vector<std::string> caveats;
+    KeyFault fault;
+  } kCases[] = {
+      {"its own", {"module=support", "purpose=triage"}, KeyFault::kNone},
+      {"one that a header may say", {"module=search"}, KeyFault::kNone},
+      {"somebody else's", {"module=payroll"}, KeyFault::kBadCaveat},
+      {"another purpose", {"module=search", "purpose=red-team"}, KeyFault::kBadCaveat},
+      {"none, where it has one", {"module=unlisted"}, KeyFault::kBadCaveat},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(check(derive(c.caveats)).fault, c.fault) << c.why;
+}
+
+TEST_F(Deriving, WhatALayerDoesNotListIsUnlisted) {
+  KeySpec wanted = spec("two-jobs");
+  wanted.scope.module = "support";
+  wanted.scope.modules = {"search", "payroll"};
+  wanted.scope.purpose = "triage";
+  parent_.emplace(ring_->create(wanted, "admin").value());
+  const auto who = [&] {
+    return reader().check(parent_->text.reveal(), {.now = clock_.now()}).principal;
+  };
+  Restrictions narrow;
+  narrow.modules = {"search", "etl"};
+  ASSERT_TRUE(ring_->put_layer(
+      {.path = "acme", .owner = {}, .expires_at = {}, .restrictions = narrow}, "admin"));
+  EXPECT_EQ(who()->modules, std::vector<std::string>{"search"});
+  EXPECT_EQ(who()->module, "unlisted");
+  EXPECT_EQ(who()->purpose, "triage") << "of purposes the layer says nothing";
+  EXPECT_EQ(check(derive({"module=search"})).fault, KeyFault::kNone);
+  EXPECT_EQ(check(derive({"module=support"})).fault, KeyFault::kBadCaveat);
+  EXPECT_EQ(check(derive({"module=etl"})).fault, KeyFault::kBadCaveat) << "the layer gives nothing";
 }
 
 TEST_F(Deriving, TheTokensTime) {

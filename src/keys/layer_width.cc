@@ -58,6 +58,8 @@ std::vector<std::string> wider_than_parent(const Restrictions& child, const Rest
        "tools");
   warn(parent.stream && child.stream && *parent.stream != *child.stream, "stream");
   warn(above(child.output_tokens_max, parent.output_tokens_max), "output_tokens_max");
+  warn(!subset(parent.modules, child.modules), "modules");
+  warn(!subset(parent.purposes, child.purposes), "purposes");
   warn(!subset(parent.countries, child.countries), "countries");
   warn(!subset(parent.networks, child.networks), "networks");
   warn(parent.certificate && child.certificate && parent.certificate != child.certificate,

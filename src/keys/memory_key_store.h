@@ -17,6 +17,7 @@ namespace sallyport::keys {
 
 class MemoryKeyStore final : public KeyStore {
  public:
+  bool retire_fails = false;
   bool failing = false;    // answers kUnavailable to everything
   bool read_only = false;  // only to changes, like a full disk
   int revocations_asked = 0, uses_asked = 0;
@@ -137,7 +138,7 @@ class MemoryKeyStore final : public KeyStore {
     return Rotated{rows_.at(rotation.old_kid), successor, false};
   }
   Result<KeyRow> retire(std::string_view kid, UtcTime ends_at) override {
-    if (failing || read_only) return down();
+    if (failing || read_only || retire_fails) return down();
     const auto at = rows_.find(std::string(kid));
     if (at == rows_.end()) return fail(Code::kNotFound, "no such kid");
     KeyInfo& key = at->second.info;

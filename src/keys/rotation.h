@@ -35,6 +35,8 @@ struct RotatedKey {
   // Shown once: absent when this rotation_id was used before. A secret that got lost is not shown
   // again; rotate under another id.
   std::optional<Secret> text;
+  // False: the old key's end is in force here, and not yet in the store; the ring goes on trying.
+  bool durable = true;
   bool repeated() const { return !text.has_value(); }
 };
 

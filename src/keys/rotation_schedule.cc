@@ -2,6 +2,7 @@
 #include "keys/rotation_schedule.h"
 
 #include <algorithm>
+#include <future>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -39,83 +40,109 @@ RotationSchedule::RotationSchedule(const RotationConfig& config, Parts parts)
 
 Task<void> RotationSchedule::run(net::Loop& loop) {
   for (;;) {
-    const std::size_t rotated = co_await look(loop);
-    if (rotated > 0) log::info("keys.rotated", {{"keys", static_cast<std::uint64_t>(rotated)}});
+    auto round = std::make_shared<Round>();
+    co_await begin(loop, std::move(round));
     co_await loop.sleep_for(kLookEveryMs);
   }
+}
+
+Task<std::size_t> RotationSchedule::look(net::Loop& loop) {
+  const auto round = std::make_shared<Round>();
+  co_await begin(loop, round);
+  while (round->open > 0) co_await loop.sleep_for(1);
+  co_return round->rotated;
 }
 
 Task<void> RotationSchedule::on_disk(net::Loop& loop, std::function<void()> act) {
   co_await parts_.disk.run(loop, std::move(act));
 }
 
-// A successor of ours that nobody got: the process ended before it was delivered, since a delivered
-// one has given its predecessor an end within the grace.
-bool RotationSchedule::undelivered(const KeyInfo& old, const std::vector<KeyInfo>& keys,
-                                   UtcTime now, std::string& lost) const {
-  if (old.state != KeyState::kRetiring || !old.replaced_by) return false;
-  const KeyInfo* successor = find(keys, *old.replaced_by);
-  if (successor == nullptr || successor->created_by != kActor) return false;
-  if (successor->last_used_at || old.expires_at <= now + config_.grace) return false;
-  if (successor->state == KeyState::kActive) lost = successor->kid;
-  return successor->state == KeyState::kActive || successor->state == KeyState::kRevoked;
+// What has to be replaced if this key is looked at: itself, at its age; its successor, if nobody
+// knows whether that arrived; itself again, if that was given up. An old key whose successor
+// arrived has an end soon after its making.
+const KeyInfo* RotationSchedule::to_replace(const KeyInfo& key, const std::vector<KeyInfo>& keys,
+                                            UtcTime now) const {
+  if (key.state == KeyState::kActive) {
+    return now < key.expires_at && now - key.created_at >= config_.every ? &key : nullptr;
+  }
+  if (key.state != KeyState::kRetiring || !key.replaced_by) return nullptr;
+  const KeyInfo* const successor = find(keys, *key.replaced_by);
+  if (successor == nullptr || successor->created_by != kActor || successor->last_used_at ||
+      arrived_.contains(successor->kid) ||
+      key.expires_at <= successor->created_at + config_.grace + kArrivalMax) {
+    return nullptr;
+  }
+  if (successor->state == KeyState::kRevoked) return &key;
+  return successor->state == KeyState::kActive ? successor
+                                               : nullptr;  // else it is looked at itself
 }
 
-std::vector<KeyInfo> RotationSchedule::due(const std::vector<KeyInfo>& keys, UtcTime now) {
-  std::vector<KeyInfo> out;
+RotationSchedule::Targets RotationSchedule::due(const std::vector<KeyInfo>& keys, UtcTime now) {
+  Targets out;
   if (config_.every.count() <= 0) return out;
-  std::erase_if(not_before_, [&](const auto& entry) { return entry.second <= now; });
+  const auto over = [now](const auto& entry) { return entry.second <= now; };
+  std::erase_if(not_before_, over);
+  std::erase_if(rests_, over);
+  std::set<std::string_view> taken;
   for (const KeyInfo& key : keys) {
-    if (out.size() == kPassMax) break;
-    if (now >= key.expires_at || key.blocked_at || not_before_.contains(key.kid)) continue;
-    if (!parts_.delivery.has_target(key.name, key.layer)) continue;
-    std::string lost;
-    const bool old_enough = key.state == KeyState::kActive && now - key.created_at >= config_.every;
-    if (old_enough || undelivered(key, keys, now, lost)) out.push_back(key);
+    const KeyInfo* const wanted = to_replace(key, keys, now);
+    if (wanted == nullptr || now >= wanted->expires_at || wanted->blocked_at) continue;
+    if (not_before_.contains(wanted->kid)) continue;
+    const auto target = parts_.delivery.target(wanted->name, wanted->layer);
+    if (!target || busy_.contains(*target) || rests_.contains(*target)) continue;
+    if (!out.contains(*target) && out.size() + busy_.size() >= kTargetsMax) continue;
+    std::vector<KeyInfo>& of = out[*target];
+    if (of.size() < kPassMax && taken.insert(wanted->kid).second) of.push_back(*wanted);
   }
   return out;
 }
 
-Task<std::size_t> RotationSchedule::look(net::Loop& loop) {
+Task<void> RotationSchedule::begin(net::Loop& loop, std::shared_ptr<Round> round) {
+  const auto unrecorded = std::exchange(unrecorded_, {});
+  for (const std::shared_ptr<Work>& work : unrecorded) co_await finish(loop, work);
+
   struct Listed {
     std::vector<KeyInfo> keys;
   };
   const auto listed = std::make_shared<Listed>();
   std::function<void()> list = [listed, ring = &parts_.ring] { listed->keys = ring->list(); };
   co_await on_disk(loop, std::move(list));
-  std::size_t rotated = 0;
-  const UtcTime now = parts_.clock.now();
-  const std::vector<KeyInfo> todo = due(listed->keys, now);
-  for (const KeyInfo& key : todo) {
-    std::string lost;
-    if (undelivered(key, listed->keys, now, lost) && !lost.empty()) {
-      co_await give_up(loop, key, *find(listed->keys, lost));
-    }
-    const bool done = co_await rotate(loop, key);
-    if (done) ++rotated;
+  std::set<std::string> unused;  // once a secret was used, the ring knows that it arrived
+  for (const KeyInfo& key : listed->keys) {
+    if (!key.last_used_at && arrived_.contains(key.kid)) unused.insert(key.kid);
+  }
+  arrived_ = std::move(unused);
+  Targets targets = due(listed->keys, parts_.clock.now());
+  for (auto& [target, keys] : targets) {
+    busy_.insert(target);
+    ++round->open;
+    loop.spawn(serve(loop, target, std::move(keys), round));
   }
   co_await watch_successors(loop, std::move(listed->keys));
-  co_return rotated;
 }
 
-// Nobody got this successor, or nobody knows whether somebody did.
-Task<void> RotationSchedule::give_up(net::Loop& loop, KeyInfo old, KeyInfo lost) {
-  std::function<void()> revoke = [ring = &parts_.ring, kid = lost.kid] {
-    (void)ring->revoke(kid, kActor, "its secret was not delivered");
-  };
-  co_await on_disk(loop, std::move(revoke));
-  const Error why{Code::kUnavailable, "the process ended before the delivery was confirmed"};
-  tell(old, lost, "", &why);
+Task<void> RotationSchedule::serve(net::Loop& loop, std::size_t target, std::vector<KeyInfo> keys,
+                                   std::shared_ptr<Round> round) {
+  for (KeyInfo& key : keys) {
+    if (rests_.contains(target)) break;
+    const bool done = co_await rotate(loop, target, std::move(key));
+    if (done) ++round->rotated;
+  }
+  if (round->rotated > 0) {
+    log::info("keys.rotated", {{"keys", static_cast<std::uint64_t>(round->rotated)}});
+  }
+  busy_.erase(target);
+  --round->open;
 }
 
 struct RotationSchedule::Work {
   KeyInfo old;
   std::optional<Result<RotatedKey>> made;
-  std::optional<Result<KeyInfo>> retired;
+  bool recorded = false;
 };
 
 // No rotation without a record, and no end for the old key before the new one has arrived.
-Task<bool> RotationSchedule::rotate(net::Loop& loop, KeyInfo old) {
+Task<bool> RotationSchedule::rotate(net::Loop& loop, std::size_t target, KeyInfo old) {
   if (!parts_.recorder.accepting()) co_return false;
   const auto work = std::make_shared<Work>();
   work->old = std::move(old);
@@ -129,7 +156,7 @@ Task<bool> RotationSchedule::rotate(net::Loop& loop, KeyInfo old) {
     const Error error =
         work->made ? work->made->error() : Error{Code::kUnavailable, "shutting down"};
     not_before_[work->old.kid] = parts_.clock.now() + kRetryAfter;
-    tell(work->old, work->old, "", &error);
+    tell_failure(work->old, work->old, "", error);
     co_return false;
   }
   const RotatedKey& made = **work->made;
@@ -141,25 +168,74 @@ Task<bool> RotationSchedule::rotate(net::Loop& loop, KeyInfo old) {
                              .expires_at = made.successor.expires_at,
                              .rotation_id = made.rotation_id};
   const Result<void> arrived = co_await parts_.delivery.deliver(loop, std::move(parcel));
-  const bool well = arrived.has_value();
+  if (arrived) {
+    arrived_.insert(made.successor.kid);
+    co_await finish(loop, work);
+    co_return true;
+  }
+  rests_[target] = parts_.clock.now() + kRetryAfter;
+  // Dead here at once; the ring goes on until it is so in the store.
+  std::function<void()> give_up = [work, ring = &parts_.ring] {
+    (void)ring->revoke((*work->made)->successor.kid, kActor, "its secret was not delivered");
+  };
+  co_await on_disk(loop, std::move(give_up));
+  tell_failure(made.old, made.successor, made.rotation_id, arrived.error());
+  co_return false;
+}
+
+namespace {
+
+// False when the journal did not take it. Blocks up to 5 s.
+bool record_durably(Recorder& recorder, Event event) {
+  const auto answered = std::make_shared<std::promise<bool>>();
+  std::future<bool> answer = answered->get_future();
+  recorder.record(std::move(event), Durability::kSynced,
+                  [answered](Result<std::uint64_t> seq) { answered->set_value(seq.has_value()); });
+  return answer.wait_for(std::chrono::seconds(5)) == std::future_status::ready && answer.get();
+}
+
+// The key that was replaced, and those before it that still live because of a delivery of which
+// nobody knows whether it was one.
+std::vector<std::string> replaced(const KeyRing& ring, const RotatedKey& made) {
+  std::vector<std::string> kids{made.old.kid};
+  const std::vector<KeyInfo> keys = ring.find(made.old.name);
+  for (std::size_t i = 0; i < kids.size(); ++i) {
+    for (const KeyInfo& key : keys) {
+      if (key.state == KeyState::kRetiring && key.replaced_by == kids[i]) kids.push_back(key.kid);
+    }
+  }
+  return kids;
+}
+
+}  // namespace
+
+// The new secret is where it belongs: recorded, then the old key gets its end. Without a record
+// both live, and the record is tried again with the next look.
+Task<void> RotationSchedule::finish(net::Loop& loop, std::shared_ptr<Work> work) {
+  const RotatedKey& made = **work->made;
   const UtcTime ends_at = parts_.clock.now() + config_.grace;
-  std::function<void()> settle = [work, ring = &parts_.ring, well, ends_at] {
-    const RotatedKey& done = **work->made;
-    if (well) {
-      work->retired.emplace(ring->retire(done.old.kid, ends_at));
-    } else {
-      (void)ring->revoke(done.successor.kid, kActor, "its secret was not delivered");
+  auto event = std::make_shared<Event>(
+      rotated(made.old, made.successor, made.rotation_id, ends_at, nullptr));
+  std::function<void()> settle = [work, event, ends_at, ring = &parts_.ring,
+                                  recorder = &parts_.recorder] {
+    work->recorded = record_durably(*recorder, std::move(*event));
+    if (!work->recorded) return;
+    for (const std::string& kid : replaced(*ring, **work->made)) {
+      const Result<KeyInfo> retired = ring->retire(kid, ends_at);
+      if (retired) continue;
+      log::warn("keys.end_not_durable", {{"kid", kid}, {"reason", retired.error().what}});
     }
   };
   co_await on_disk(loop, std::move(settle));
-  if (!well) not_before_[work->old.kid] = parts_.clock.now() + kRetryAfter;
-  const KeyInfo& now_old = work->retired && *work->retired ? **work->retired : made.old;
-  tell(now_old, made.successor, made.rotation_id, well ? nullptr : &arrived.error());
-  co_return well;
+  if (work->recorded) co_return;
+  log::error("keys.rotation_not_recorded",
+             {{"kid", made.successor.kid}, {"effect", "the old key lives on until it is"}});
+  unrecorded_.push_back(std::move(work));
 }
 
-void RotationSchedule::tell(const KeyInfo& old, const KeyInfo& successor,
-                            std::string_view rotation_id, const Error* failure) {
+Event RotationSchedule::rotated(const KeyInfo& old, const KeyInfo& successor,
+                                std::string_view rotation_id, UtcTime old_ends_at,
+                                const Error* failure) const {
   Event event = event_of(successor, parts_.clock, failure ? "key.rotate_failed" : "key.rotate");
   event.status = failure ? 502 : 200;
   if (failure) event.error = "not_delivered";
@@ -170,17 +246,22 @@ void RotationSchedule::tell(const KeyInfo& old, const KeyInfo& successor,
   json.key("after")
       .begin_object()
       .field("kid", successor.kid)
-      .field("old_ends_at", std::string_view(format_utc(old.expires_at)))
+      .field("old_ends_at", std::string_view(format_utc(std::min(old.expires_at, old_ends_at))))
       .field("delivered", failure == nullptr)
       .end_object();
   if (failure) json.field("why", failure->what);
   json.end_object();
   event.detail = std::move(detail);
-  parts_.recorder.record(std::move(event), Durability::kSynced, {});
-  if (failure == nullptr) return;
+  return event;
+}
+
+void RotationSchedule::tell_failure(const KeyInfo& old, const KeyInfo& successor,
+                                    std::string_view rotation_id, const Error& failure) {
+  parts_.recorder.record(rotated(old, successor, rotation_id, old.expires_at, &failure),
+                         Durability::kSynced, {});
   log::error("keys.rotation_failed", {{"name", old.name},
                                       {"kid", old.kid},
-                                      {"reason", failure->what},
+                                      {"reason", failure.what},
                                       {"effect", "the old key lives until its own end"}});
 }
 
