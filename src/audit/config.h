@@ -42,4 +42,7 @@ struct Config {
   std::chrono::milliseconds retention{0};  // segments that are older are deleted; 0: none
 };
 
+// Fills in last_signed and signing_key where the configuration is silent.
+void fill_paths(Config& config, const std::string& folder);
+
 }  // namespace sallyport::audit

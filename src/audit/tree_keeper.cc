@@ -50,7 +50,7 @@ Result<std::unique_ptr<TreeKeeper>> TreeKeeper::open(const Config& config, FileS
           Published{.size = state->size, .text = verified->text, .note = **note});
     }
   }
-  keeper->unpublished_ = keeper->published_ == nullptr;
+  keeper->unpublished_ = keeper->published_ == nullptr && state->size > 0;
   return keeper;
 }
 

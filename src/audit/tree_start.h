@@ -17,9 +17,6 @@
 
 namespace sallyport::audit {
 
-// <the journal's name>.last_signed and .signing_key in `folder`, where the configuration is silent.
-void fill_paths(Config& config, const std::string& folder);
-
 struct TreeStart {
   LastSigned last;
   std::string origin;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Questions to the journal. They read the files beside the running server, which notices nothing.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <optional>
 #include <ostream>
@@ -67,6 +68,15 @@ constexpr const char* kHeading =
     " "
     "    model                       in     out        usd ip              error or action\n";
 
+// On a terminal only, on stderr.
+void progress_bar(std::uint64_t bytes, std::uint64_t of) {
+  constexpr std::uint64_t kWidth = 40;
+  const std::uint64_t filled = of == 0 ? kWidth : bytes * kWidth / of;
+  std::string bar(filled, '#');
+  bar.resize(kWidth, '.');
+  fmt::print(stderr, "\r[{}] {} of {} MiB{}", bar, bytes >> 20, of >> 20, bytes >= of ? "\n" : "");
+}
+
 }  // namespace
 
 int audit_query(const Invocation& call, const Programs&) {
@@ -100,9 +110,16 @@ int audit_query(const Invocation& call, const Programs&) {
 }
 
 int audit_verify(const Invocation& call, const Programs&) {
-  const auto journal = journal_of(call);
-  if (!journal) return kUsage;
-  const auto report = audit::verify(*journal);
+  const auto config = config_of(call);
+  if (!config) return kUsage;
+  audit::VerifyOptions options{.threads = 2, .last_signed = config->audit.last_signed};
+  for (const std::string& text : call.all("vkey")) {
+    auto key = audit::VerifierKey::parse(text);
+    if (!key) return complain(call, key.error());
+    options.keys.push_back(std::move(*key));
+  }
+  if (!call.json && !call.quiet && ::isatty(STDERR_FILENO) == 1) options.progress = progress_bar;
+  const auto report = audit::verify(config->audit.path, options);
   if (!report) return complain(call, report.error());
   if (call.json) {
     std::string line;
@@ -115,6 +132,9 @@ int audit_verify(const Invocation& call, const Programs&) {
         .field("last_seq", report->last_seq)
         .field("open_intents", report->open_intents)
         .field("torn_bytes", report->torn_bytes)
+        .field("origin", report->origin)
+        .field("signed_size", report->signed_size)
+        .field("checkpoints", report->checkpoints)
         .field("problems_found", report->problems_found)
         .key("problems")
         .begin_array();
@@ -128,12 +148,19 @@ int audit_verify(const Invocation& call, const Programs&) {
   call.out << fmt::format("{}: {} records ({} to {}) in {} segments, {} requests open\n",
                           report->ok() ? "whole" : "DAMAGED", report->records, report->first_seq,
                           report->last_seq, report->segments, report->open_intents);
+  if (report->origin.empty()) {
+    call.out << "never signed: no checkpoint says what these records were\n";
+  } else {
+    call.out << fmt::format("{}: {} records are signed, {} checkpoints were checked\n",
+                            report->origin, report->signed_size, report->checkpoints);
+  }
   if (report->torn_bytes > 0) {
     call.out << fmt::format("{} bytes behind the last record: being written, or left by a crash\n",
                             report->torn_bytes);
   }
   for (const audit::Problem& problem : report->problems) {
-    call.out << fmt::format("seq {}: {}\n", problem.seq, problem.what);
+    call.out << (problem.seq > 0 ? fmt::format("seq {}: {}\n", problem.seq, problem.what)
+                                 : problem.what + "\n");
   }
   if (report->problems_found > report->problems.size()) {
     call.out << fmt::format("and {} more\n", report->problems_found - report->problems.size());

@@ -37,24 +37,30 @@ Signals::~Signals() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Record::Record(std::unique_ptr<audit::Journal> journal, std::unique_ptr<Recorder> none)
-    : journal_(std::move(journal)), none_(std::move(none)) {}
+Record::Record(std::unique_ptr<audit::TreeKeeper> keeper, std::unique_ptr<audit::Journal> journal,
+               std::unique_ptr<Recorder> none)
+    : journal_(std::move(journal)), none_(std::move(none)), keeper_(std::move(keeper)) {}
 
 Recorder& Record::port() const { return journal_ ? *journal_ : *none_; }
 
 void Record::stop() {
   if (journal_) journal_->stop();
+  if (keeper_) keeper_->stop();  // signs up to the last record
 }
 
 Result<Record> open_record(const audit::Config& config, const Clock& clock,
                            audit::FileSystem& files) {
   if (!config.enabled) {
     log::warn("audit.off", {{"meaning", "calls are not recorded"}});
-    return Record(nullptr, std::make_unique<NoRecord>());
+    return Record(nullptr, nullptr, std::make_unique<NoRecord>());
   }
+  // Nothing is appended to a log that may not be signed.
+  auto keeper = audit::TreeKeeper::open(config, files, clock);
+  if (!keeper) return std::unexpected(keeper.error());
   auto journal = audit::Journal::open(config, clock, files);
   if (!journal) return std::unexpected(journal.error());
-  return Record(std::move(*journal), nullptr);
+  (*keeper)->start(**journal);
+  return Record(std::move(*keeper), std::move(*journal), nullptr);
 }
 
 upstream::Breaker::Observer breaker_recorder(Recorder& recorder, const Clock& clock) {

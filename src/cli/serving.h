@@ -11,6 +11,7 @@
 
 #include "admin/admin_api.h"
 #include "audit/journal.h"
+#include "audit/tree_keeper.h"
 #include "cli/commands.h"
 #include "cli/notify_socket.h"
 #include "cli/quickstart.h"
@@ -39,17 +40,20 @@ class Signals {
   int fd_;
 };
 
-// The journal, or, where the configuration switched it off, nothing behind the same port.
+// The journal and the keeper of its tree, or, where the configuration switched it off, nothing behind the same port.
 class Record {
  public:
-  Record(std::unique_ptr<audit::Journal> journal, std::unique_ptr<Recorder> none);
+  Record(std::unique_ptr<audit::TreeKeeper> keeper, std::unique_ptr<audit::Journal> journal,
+         std::unique_ptr<Recorder> none);
   Recorder& port() const;
   const audit::Journal* journal() const { return journal_.get(); }
+  audit::TreeKeeper* keeper() const { return keeper_.get(); }  // null without a journal
   void stop();
 
  private:
   std::unique_ptr<audit::Journal> journal_;
   std::unique_ptr<Recorder> none_;
+  std::unique_ptr<audit::TreeKeeper> keeper_;  // reads how far the journal is
 };
 Result<Record> open_record(const audit::Config& config, const Clock& clock,
                            audit::FileSystem& files);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "config/audit_fields.h"
 #include "config/identity_fields.h"
 #include "config/notify_fields.h"
 #include "config/provider_fields.h"
@@ -593,7 +594,8 @@ std::span<const Field> fields() {
                        admin_login_fields, upstream_fields, upstream_call_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
-    for (auto* part : {rotation_fields, lease_fields, provider_fields, notify_fields}) {
+    for (auto* part : {rotation_fields, lease_fields, provider_fields, notify_fields,
+                       provable_log_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
     return by_section(all);
@@ -625,8 +627,6 @@ std::span<const Unavailable> unavailable() {
       {"upstream[].retries.causes", "only what was not sent is retried"},
       {"upstream[].retries.respect_retry_after", "only what was not sent is retried"},
       {"audit.seal", "records are not sealed per subject"},
-      {"audit.checkpoint", "the journal is not signed"},
-      {"audit.keep", "segments are kept until an operator removes them"},
       {"admin.console", "there is no console"},
   };
   return kTable;

@@ -50,6 +50,7 @@ struct Place {
   keys::IdentityMapping* identity = nullptr;
   keys::DeliveryConfig* delivery = nullptr;
   notify::SinkConfig* sink = nullptr;
+  audit::WitnessConfig* witness = nullptr;
 };
 
 // Where a value lives. Of a kWord field: bool (index 0 or 1 of `words`), Auth, or the word itself.

@@ -140,6 +140,8 @@ class Loader {
         place.identity = &config_.keys.identity_exchange.emplace_back();
       } else if (schema == "keys.deliver") {
         place.delivery = &config_.keys.deliver.emplace_back();
+      } else if (schema == "audit.witness") {
+        place.witness = &config_.audit.witness.emplace_back();
       } else if (schema == "notify") {
         place.sink = &config_.notify.sinks.emplace_back();
       } else {
@@ -210,6 +212,8 @@ class Loader {
 
   // Defaults that depend on other fields.
   void finish() {
+    audit::fill_paths(config_.audit,
+                      config_.store.path.substr(0, config_.store.path.rfind('/')));
     for (upstream::UpstreamConfig& upstream : config_.upstream.upstreams) {
       if (upstream.api_key && upstream.api_key_id.empty()) upstream.api_key_id = upstream.name;
     }

@@ -20,13 +20,15 @@ struct Defaults {
   keys::IdentityMapping identity;
   keys::DeliveryConfig delivery;
   notify::SinkConfig sink;
+  audit::WitnessConfig witness;
   Place place() {
     return {.config = &config,
             .listener = &listener,
             .upstream = &upstream,
             .identity = &identity,
             .delivery = &delivery,
-            .sink = &sink};
+            .sink = &sink,
+            .witness = &witness};
   }
 };
 

@@ -34,12 +34,14 @@ TEST(Fields, EachHasASentenceAndItsDefaultIsWithinItsLimits) {
   keys::IdentityMapping identity;
   keys::DeliveryConfig delivery;
   notify::SinkConfig sink;
+  audit::WitnessConfig witness;
   const Place place{.config = &config,
                     .listener = &listener,
                     .upstream = &upstream,
                     .identity = &identity,
                     .delivery = &delivery,
-                    .sink = &sink};
+                    .sink = &sink,
+                    .witness = &witness};
   for (const Field& field : fields()) {
     EXPECT_TRUE(seen.insert(field.path).second) << field.path << " stands twice";
     EXPECT_TRUE(field.meaning.ends_with('.')) << field.path;

@@ -103,6 +103,11 @@ std::expected<Reloaded, std::vector<Problem>> take_over(const Config& running, L
     next->notify = running.notify;
     result.kept.emplace_back("notify");
   }
+  if (lists_differ("audit.witness[].", running.audit.witness, next->audit.witness,
+                   &Place::witness)) {
+    next->audit.witness = running.audit.witness;
+    result.kept.emplace_back("audit.witness");
+  }
   if (keep_leases(running, *next)) result.kept.emplace_back("upstream.lease");
   compare_upstreams(running, *next, result.changed);
   result.config = std::move(next);
