@@ -218,6 +218,47 @@ std::vector<Command> derive_commands() {
   };
 }
 
+std::vector<Command> provable_commands() {
+  return {
+      {.path = "audit prove",
+       .summary = "Write a proof that a record is in the signed log, and the record beside it.",
+       .arguments = {{"record", "Its seq, or the id of a request."}},
+       .options = {{"out", "DIRECTORY", "Where to; the current one when left out."}},
+       .examples = {{"sallyport audit prove 4711 --out evidence",
+                     "evidence/4711.tlog-proof and evidence/4711.record"}},
+       .run = audit_prove},
+      {.path = "audit check-proof",
+       .summary = "Check a proof offline; exit 3 when it does not hold.",
+       .arguments = {{"file", "The .tlog-proof file."}},
+       .options = {{"record", "FILE", "The record's bytes."},
+                   {"vkey", "KEY", "Verifier key of the log that you believe.", true}},
+       .run = audit_check_proof},
+      {.path = "audit consistency",
+       .summary = "Print the proof that one checkpoint extends another.",
+       .arguments = {{"old", "Size of the older checkpoint."}, {"new", "Size of the newer one."}},
+       .run = audit_consistency},
+      {.path = "audit export",
+       .summary = "Write the log as a tlog-tiles folder that a web server can serve.",
+       .arguments = {{"directory", "A copy that is there is brought up to date."}},
+       .run = audit_export},
+      {.path = "audit rotate-key",
+       .summary = "Make a new signing key; the log tells of it, both keys sign once.",
+       .run = audit_rotate_key},
+      {.path = "audit prune",
+       .summary = "Delete whole segments of the journal; what is kept stays provable.",
+       .options = {{"before", "TIME", "Segments that end before it: 2026-01-31T00:00:00Z, or 90d."},
+                   {"keep", "DURATION", "The same as --before that long ago."},
+                   {"dry-run", "", "Only tell what would go."}},
+       .run = audit_prune},
+      {.path = "audit accept-state",
+       .summary = "After a person has looked: go on with a log whose last-signed state or key is "
+                  "lost, or under a new name. The server must be stopped.",
+       .options = {{"new-origin", "", "Begin a new name; the old checkpoints are put aside."},
+                   {"origin", "NAME", "That name; a random one when left out."}},
+       .run = audit_accept_state},
+  };
+}
+
 std::vector<Command> house_commands() {
   return {
       {.path = "audit query",
@@ -262,7 +303,9 @@ std::vector<Command> house_commands() {
        .examples = {{"sallyport audit ask --since 1h", "a report on the last hour"}},
        .run = audit_ask},
       {.path = "audit verify",
-       .summary = "Read the whole journal and check every record; exit 3 tells of damage.",
+       .summary = "Read the whole journal and check every record, tile, checkpoint and signature; "
+                  "exit 3 tells of damage.",
+       .options = {{"vkey", "KEY", "Believe this verifier key alone, not those of the log.", true}},
        .run = audit_verify},
       {.path = "config check",
        .summary = "Check the configuration; tells all that is wrong at once.",
@@ -330,6 +373,7 @@ std::span<const Command> commands() {
     for (Command& command : layer_commands()) all.push_back(std::move(command));
     for (Command& command : derive_commands()) all.push_back(std::move(command));
     for (Command& command : upstream_commands()) all.push_back(std::move(command));
+    for (Command& command : provable_commands()) all.push_back(std::move(command));
     for (Command& command : house_commands()) all.push_back(std::move(command));
     return all;
   }();
