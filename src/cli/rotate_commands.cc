@@ -85,6 +85,11 @@ void tell_rotation(const Invocation& call, const JsonValue& body) {
   } else {
     call.err << "the key is shown only this once\n";
   }
+  const auto durable = body.at("durable");
+  if (durable && durable->boolean() == false) {
+    call.err << "the end of the old key is in force, but the store did not take it yet: keep the "
+                "server running until it does; see its log\n";
+  }
 }
 
 }  // namespace
