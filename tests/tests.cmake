@@ -40,6 +40,9 @@ if(TARGET sallyport)
   sallyport_script_test(e2e gate tests/e2e/run.sh
                         ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
                         NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/e2e/run.sh)
+  sallyport_script_test(sinks gate tests/sinks/run.sh
+                        ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
+                        NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh)
   sallyport_script_test(hostile gate tests/hostile/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/hostile/run.py --sallyport ${program})
   sallyport_script_test(hostile_proof release_only tests/hostile/run.py
