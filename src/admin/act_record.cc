@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/act_record.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -43,13 +44,32 @@ Result<void> budgets_kept(const Recorder& recorder, const Restrictions& restrict
 }
 
 bool record_durably(Recorder& recorder, Event event) {
+  std::vector<Event> one;
+  one.push_back(std::move(event));
+  return record_all_durably(recorder, std::move(one)) == 0;
+}
+
+std::size_t record_all_durably(Recorder& recorder, std::vector<Event> events) {
+  constexpr std::size_t kBatch = 1'000;  // far below what the journal's queue takes
   constexpr auto kPatience = std::chrono::seconds(5);
-  // Shared with the recorder's thread, which may answer after we have gone.
-  const auto answered = std::make_shared<std::promise<bool>>();
-  std::future<bool> answer = answered->get_future();
-  recorder.record(std::move(event), Durability::kSynced,
-                  [answered](Result<std::uint64_t> seq) { answered->set_value(seq.has_value()); });
-  return answer.wait_for(kPatience) == std::future_status::ready && answer.get();
+  std::size_t failed = 0;
+  for (std::size_t from = 0; from < events.size(); from += kBatch) {
+    std::vector<std::future<bool>> answers;
+    for (std::size_t i = from; i < std::min(events.size(), from + kBatch); ++i) {
+      // Shared with the recorder's thread, which may answer after we have gone.
+      const auto answered = std::make_shared<std::promise<bool>>();
+      answers.push_back(answered->get_future());
+      recorder.record(
+          std::move(events[i]), Durability::kSynced,
+          [answered](Result<std::uint64_t> seq) { answered->set_value(seq.has_value()); });
+    }
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    for (std::future<bool>& answer : answers) {
+      const bool well = answer.wait_until(until) == std::future_status::ready && answer.get();
+      if (!well) ++failed;
+    }
+  }
+  return failed;
 }
 
 }  // namespace sallyport::admin

@@ -44,6 +44,12 @@ net::ServerResponse method_not_allowed(std::string allowed) {
   return answer;
 }
 
+net::ServerResponse body_too_large(const Route& route) {
+  return error_answer(
+      413, "body_too_large",
+      "The body is larger than " + std::to_string(route.body_bytes_max / 1024) + " KiB.");
+}
+
 // The code in the envelope of an answer that is a refusal.
 std::string code_of(const net::ServerResponse& answer) {
   const auto body = JsonValue::parse(answer.body);
@@ -64,6 +70,7 @@ Result<std::unique_ptr<AdminApi>> AdminApi::make(const Config& config, AdminPart
                                       .settings = parts.settings,
                                       .clock = parts.clock});
   if (!access) return std::unexpected(access.error());
+  auto refusals = std::make_unique<RefusalRecords>(parts.loop, parts.recorder, parts.clock);
   std::unique_ptr<OidcLogin> login;
   if (!config.oidc.issuer.empty() && parts.resolver != nullptr) {
     auto made = OidcLogin::make(config, {.loop = parts.loop,
@@ -71,21 +78,23 @@ Result<std::unique_ptr<AdminApi>> AdminApi::make(const Config& config, AdminPart
                                          .offload = parts.offload,
                                          .clock = parts.clock,
                                          .recorder = parts.recorder,
-                                         .access = **access});
+                                         .access = **access,
+                                         .refusals = *refusals});
     if (!made) return fail(made.error().code, "admin.login.oidc: " + made.error().what);
     login = std::move(*made);
   }
-  return std::unique_ptr<AdminApi>(
-      new AdminApi(config, std::move(parts), std::move(*access), std::move(login)));
+  return std::unique_ptr<AdminApi>(new AdminApi(config, std::move(parts), std::move(*access),
+                                                std::move(refusals), std::move(login)));
 }
 
 AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access,
-                   std::unique_ptr<OidcLogin> login)
+                   std::unique_ptr<RefusalRecords> refusals, std::unique_ptr<OidcLogin> login)
     : configured_host_(host_of(config.address)),
       wildcard_(is_wildcard(configured_host_)),
       hosts_(config.hosts),
       parts_(std::move(parts)),
       access_(std::move(access)),
+      refusals_(std::move(refusals)),
       login_(std::move(login)),
       started_at_(parts_.clock.now()) {
   routes_.add(
@@ -200,7 +209,9 @@ Task<net::ServerResponse> AdminApi::act(net::ServerRequest http, Caller caller,
   AdminRequest kept;
   kept.caller = request.caller;
   kept.told = request.told;
-  Task<net::ServerResponse> handling = route.handle(std::move(request));
+  const bool fits = request.http.body.size() <= route.body_bytes_max;
+  Task<net::ServerResponse> handling =
+      fits ? route.handle(std::move(request)) : at_once(body_too_large(route));
   net::ServerResponse answer = co_await handling;
   if (changes) {
     Task<void> telling = tell(route, kept, answer);
@@ -256,7 +267,11 @@ net::ServerResponse AdminApi::refuse(const net::ServerRequest& request, const Ca
   Event event = act_event(parts_.clock, std::move(endpoint), actor, "admin.refused");
   event.status = status;
   event.error = code;
-  parts_.recorder.record(std::move(event), Durability::kWritten, {});
+  if (caller == nullptr && !request.local_socket) {
+    refusals_->tell(request.peer.address, std::move(event));
+  } else {
+    parts_.recorder.record(std::move(event), Durability::kWritten, {});
+  }
   return error_answer(status, code, message, param);
 }
 

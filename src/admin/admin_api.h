@@ -17,6 +17,7 @@
 #include "admin/config.h"
 #include "admin/key_acts.h"
 #include "admin/oidc_login.h"
+#include "admin/refusal_records.h"
 #include "admin/routes.h"
 #include "base/clock.h"
 #include "event/ports/health.h"
@@ -62,7 +63,7 @@ class AdminApi final : public net::ServerHandler {
 
  private:
   AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Access> access,
-           std::unique_ptr<OidcLogin> login);
+           std::unique_ptr<RefusalRecords> refusals, std::unique_ptr<OidcLogin> login);
 
   // Pages that need nobody's name; nothing for all other paths.
   std::optional<net::ServerResponse> open_page(const net::ServerRequest& request) const;
@@ -82,6 +83,7 @@ class AdminApi final : public net::ServerHandler {
   const std::vector<std::string> hosts_;
   AdminParts parts_;
   std::unique_ptr<Access> access_;
+  std::unique_ptr<RefusalRecords> refusals_;
   std::unique_ptr<OidcLogin> login_;  // null: nobody logs in here
   Routes routes_;
   const UtcTime started_at_;

@@ -10,8 +10,6 @@
 namespace sallyport::admin {
 namespace {
 
-constexpr std::size_t kBodyBytesMax = 64 * 1024;  // a key's scope fits many times
-
 const char* type_of(int status) {
   if (status == 401) return "authentication_error";
   if (status == 403) return "permission_error";
@@ -61,9 +59,6 @@ std::optional<net::ServerResponse> bad_json_request(const net::ServerRequest& re
                       : trim_ows(std::string_view(*type).substr(0, type->find(';')));
   if (!equal_ascii_nocase(essence, "application/json")) {
     return error_answer(415, "unsupported_media_type", "Send application/json.", "content-type");
-  }
-  if (request.body.size() > kBodyBytesMax) {
-    return error_answer(413, "body_too_large", "The body is larger than 64 KiB.");
   }
   return std::nullopt;
 }

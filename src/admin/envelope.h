@@ -17,9 +17,9 @@ net::ServerResponse text_answer(int status, std::string_view type, std::string b
 net::ServerResponse error_answer(int status, std::string_view code, std::string_view message,
                                  std::string_view param = {});
 
-// Why this body is no JSON that a handler should read (415, 413), or nothing. A form of another
-// page cannot have the type application/json without asking first, and nobody answers that
-// question.
+// Why this body is no JSON that a handler should read (415), or nothing; its size was judged
+// before. A form of another page cannot have the type application/json without asking first, and
+// nobody answers that question.
 std::optional<net::ServerResponse> bad_json_request(const net::ServerRequest& request);
 
 }  // namespace sallyport::admin

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Creating and revoking keys with their records: the admin API and the command line do it alike. A
-// key whose creation cannot be recorded is revoked before anybody saw it; a revocation stands even
-// when it cannot be recorded.
+// What is done to keys, with the records of it: the admin API and the command line do it alike. A
+// key whose creation cannot be recorded is revoked before anybody saw it, and one whose pause was
+// ended is blocked again; a revocation or a pause stands even when it cannot be recorded.
 #pragma once
 
 #include <map>
@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "event/event.h"
 #include "event/ports/recorder.h"
 #include "keys/key_ring.h"
 
@@ -25,6 +26,11 @@ struct Revoked {
   std::vector<keys::KeyInfo> keys;
   bool durable = true;   // false: dead here, and the ring goes on trying to write it
   bool recorded = true;  // false: the journal did not take the record
+};
+
+struct Updated {
+  std::vector<keys::UpdatedKey> keys;
+  bool recorded = true;
 };
 
 // Blocks on the disk and the journal, a few seconds at most: never on a loop that serves requests.
@@ -45,12 +51,21 @@ class KeyActs {
   void block_now(std::string_view kid_or_name, const Actor& actor, std::string_view why);
 
   Result<Revoked> revoke(std::string_view kid_or_name, const Actor& actor, std::string_view why);
+  // All live keys of one identity mapping: one record of the act, and one of each key.
+  Result<Revoked> revoke_mapping(std::string_view mapping, const Actor& actor,
+                                 std::string_view why);
+  Result<Revoked> block(std::string_view kid_or_name, const Actor& actor, std::string_view why);
+  // kUnavailable with kJournalSilent: it is blocked as before.
+  Result<Revoked> unblock(std::string_view kid_or_name, const Actor& actor, std::string_view why);
+  Result<Updated> update(std::string_view kid_or_name, const keys::KeyChange& change,
+                         const Actor& actor);
 
   static constexpr const char* kJournalSilent = "the journal cannot write";
 
  private:
   Event event(std::string endpoint, const Actor& actor, std::string action) const;
   bool record(Event event);
+  std::string json(const keys::KeyInfo& key) const;
   // By kid: those keys, as they were before anything was done to them here.
   std::map<std::string, keys::KeyInfo> before(const std::vector<keys::KeyInfo>& keys) const;
   void remember(const std::vector<keys::KeyInfo>& keys);

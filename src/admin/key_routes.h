@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /admin/v1/keys: create, list, show, revoke.
+// /admin/v1/keys: create, list, show, change, pause, revoke; and all keys of one identity mapping.
 #pragma once
 
 #include "admin/key_acts.h"
@@ -22,7 +22,9 @@ struct KeyRouteParts {
 };
 void add_key_routes(Routes& routes, KeyRouteParts parts);
 
-// What an Error of KeyActs is to the caller of the API.
+// What an Error of KeyActs is to the caller of the API: of a creation, and of what is done to keys
+// that are there (`invalid` is then the code of a bad request).
 net::ServerResponse key_error_answer(const Error& error);
+net::ServerResponse key_change_error_answer(const Error& error, std::string_view invalid);
 
 }  // namespace sallyport::admin

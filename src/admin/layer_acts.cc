@@ -24,6 +24,7 @@ Result<PutLayers> LayerActs::put(std::span<const keys::LayerSpec> specs, bool on
   PutLayers done;
   done.layers = std::move(*put);
   const UtcTime now = clock_.now();
+  std::vector<Event> events;
   for (const keys::PutLayer& one : done.layers) {
     Event made = act_event(clock_, "PUT /admin/v1/layers/{path...}", actor,
                            one.before ? "layer.change" : "layer.create");
@@ -31,9 +32,13 @@ Result<PutLayers> LayerActs::put(std::span<const keys::LayerSpec> specs, bool on
     made.status = 200;
     made.detail =
         act_detail(one.before ? layer_json(*one.before, now) : "null", layer_json(one.layer, now));
-    if (record_durably(recorder_, std::move(made))) continue;
+    events.push_back(std::move(made));
+  }
+  const std::size_t lost = record_all_durably(recorder_, std::move(events));
+  if (lost > 0) {
     done.recorded = false;
-    log::error("admin.layer_not_recorded", {{"layer", one.layer.path}, {"actor", actor.name}});
+    log::error("admin.layers_not_recorded",
+               {{"layers", static_cast<std::uint64_t>(lost)}, {"actor", actor.name}});
   }
   return done;
 }

@@ -20,6 +20,8 @@ std::string write_layer_spec(const keys::LayerSpec& spec);
 
 // A whole tree: {"layers":{"acme":{"owner","expires_at","restrictions","layers":{..}},..}}.
 // kInvalid names the layer.
+// At most 10,000 layers.
+inline constexpr std::size_t kTreeBytesMax = 4 * 1024 * 1024;  // 10,000 of 400 bytes each
 Result<std::vector<keys::LayerSpec>> read_layer_tree(std::string_view json);
 
 std::string layer_json(const keys::LayerInfo& layer, UtcTime now);

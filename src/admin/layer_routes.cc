@@ -229,7 +229,8 @@ void add_layer_routes(Routes& routes, LayerRouteParts parts) {
               .summary = "A tree, all or nothing: `{\"layers\":{\"acme\":{\"restrictions\":{},"
                          "\"layers\":{}}}}`. Layers that it does not name stay.",
               .handle = handler(layers, &LayerRoutes::apply),
-              .records_itself = true});
+              .records_itself = true,
+              .body_bytes_max = kTreeBytesMax});
   routes.add({.method = "GET",
               .path = "/admin/v1/layers/{path...}",
               .least = Role::kViewer,

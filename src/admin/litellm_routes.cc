@@ -8,6 +8,7 @@
 #include "admin/key_routes.h"
 #include "admin/litellm_shapes.h"
 #include "admin/litellm_spend.h"
+#include "admin/secret_answer.h"
 #include "base/json_reader.h"
 #include "base/json_writer.h"
 #include "base/text.h"
@@ -29,11 +30,20 @@ net::ServerResponse invalid(std::string_view what) {
   return error_answer(400, "invalid_request", what);
 }
 
+// LiteLLM's objects have no place for it: what is not durable, or not recorded, is told beside.
+net::ServerResponse told(net::ServerResponse answer, bool durable, bool recorded) {
+  if (!durable) answer.headers.emplace_back("x-sallyport-durable", "false");
+  if (!recorded) answer.headers.emplace_back("x-sallyport-recorded", "false");
+  return answer;
+}
+
 // parse_form takes an empty text for no form.
 Result<keys::Form> query_of(const AdminRequest& request) {
   if (request.http.query.empty()) return keys::Form();
   return keys::parse_form(request.http.query);
 }
+
+constexpr const char* kDeleted = "deleted over LiteLLM's route";
 
 class LitellmRoutes {
  public:
@@ -49,11 +59,17 @@ class LitellmRoutes {
   net::ServerResponse list(const AdminRequest& request) const;
 
  private:
+  using Now = void (KeyActs::*)(std::string_view, const Actor&, std::string_view);
+  using Pause = Result<Revoked> (KeyActs::*)(std::string_view, const Actor&, std::string_view);
+  Task<net::ServerResponse> pause(AdminRequest request, Pause act, Now now, const char* why);
   std::optional<keys::KeyInfo> find(std::string_view shown) const;
   // The key that a body names, or the refusal.
   std::expected<keys::KeyInfo, net::ServerResponse> named(const net::ServerRequest& request) const;
   std::string object(const keys::KeyInfo& key, const Secret* text,
-                     const std::vector<std::string>& ignored = {}) const;
+                     const std::vector<std::string>& ignored = {},
+                     const std::vector<std::string>& warnings = {}) const;
+
+  net::Offload& urgent() const { return parts_.urgent ? *parts_.urgent : parts_.offload; }
 
   LitellmParts parts_;
 };
@@ -80,8 +96,10 @@ std::expected<keys::KeyInfo, net::ServerResponse> LitellmRoutes::named(
 
 // `text` only for the one answer that shows a new key.
 std::string LitellmRoutes::object(const keys::KeyInfo& key, const Secret* text,
-                                  const std::vector<std::string>& ignored) const {
+                                  const std::vector<std::string>& ignored,
+                                  const std::vector<std::string>& warnings) const {
   std::string out;
+  out.reserve(text != nullptr ? kSecretAnswerBytes : 0);
   JsonWriter json(out);
   json.begin_object();
   if (text != nullptr) json.field("key", text->reveal());
@@ -90,6 +108,11 @@ std::string LitellmRoutes::object(const keys::KeyInfo& key, const Secret* text,
   if (!ignored.empty()) {
     json.key("ignored").begin_array();
     for (const std::string& member : ignored) json.value(member);
+    json.end_array();
+  }
+  if (!warnings.empty()) {
+    json.key("warnings").begin_array();
+    for (const std::string& warning : warnings) json.value(warning);
     json.end_array();
   }
   json.end_object();
@@ -120,7 +143,7 @@ Task<net::ServerResponse> LitellmRoutes::generate(AdminRequest request) {
   co_await parts_.offload.run(parts_.loop, std::move(act));
   const Result<keys::CreatedKey>& made = *work->made;
   if (!made) co_return key_error_answer(made.error());
-  co_return json_answer(200, object(made->info, &made->text, wanted->ignored));
+  co_return json_answer(200, object(made->info, &made->text, wanted->ignored, made->warnings));
 }
 
 // {"grace_period","duration"} beside the key; anything else would be another limit.
@@ -218,9 +241,11 @@ Task<net::ServerResponse> LitellmRoutes::remove(AdminRequest request) {
     if (!key) co_return no_such_key();  // before anything is done
     work->kids.push_back(key->kid);
   }
-  std::function<void()> act = [acts = parts_.acts, work]() mutable {
+  KeyActs acts = parts_.acts;  // dead first, all of them
+  for (const std::string& kid : work->kids) acts.revoke_now(kid, work->actor, kDeleted);
+  std::function<void()> act = [acts = std::move(acts), work]() mutable {
     for (const std::string& kid : work->kids) {
-      const Result<Revoked> done = acts.revoke(kid, work->actor, "deleted over LiteLLM's route");
+      const Result<Revoked> done = acts.revoke(kid, work->actor, kDeleted);
       if (!done) {
         work->failed = done.error();
         continue;  // the others shall die all the same
@@ -229,7 +254,7 @@ Task<net::ServerResponse> LitellmRoutes::remove(AdminRequest request) {
       work->recorded = work->recorded && done->recorded;
     }
   };
-  co_await parts_.offload.run(parts_.loop, std::move(act));
+  co_await urgent().run(parts_.loop, std::move(act));
   if (work->failed) co_return key_error_answer(*work->failed);
   std::string out;
   JsonWriter json(out);
@@ -242,37 +267,73 @@ Task<net::ServerResponse> LitellmRoutes::remove(AdminRequest request) {
 Task<net::ServerResponse> LitellmRoutes::update(AdminRequest request) {
   auto key = named(request.http);
   if (!key) co_return std::move(key.error());
-  request.told->api_key_id = key->name;
-  request.told->kid = key->kid;
-  co_return error_answer(409, "key_is_fixed",
-                         "A key's limits do not change; nothing was done. Change its layer "
-                         "(/admin/v1/layers), or make a key with other limits and delete this one.",
-                         "key");
+  const auto body = JsonValue::parse(request.http.body);
+  if (!body) co_return invalid("The body is not JSON.");
+  const auto wanted = parse_litellm_change(*body, *key, parts_.clock.now());
+  if (!wanted) co_return invalid(wanted.error().what);
+  if (wanted->change.empty()) co_return json_answer(200, object(*key, nullptr, wanted->ignored));
+  struct Work {
+    std::string kid;
+    keys::KeyChange change;
+    Actor actor;
+    std::optional<Result<Updated>> done;
+  };
+  auto work = std::make_shared<Work>();
+  work->kid = key->kid;
+  work->change = wanted->change;
+  work->actor = request.actor();
+  std::function<void()> act = [acts = parts_.acts, work]() mutable {
+    work->done.emplace(acts.update(work->kid, work->change, work->actor));
+  };
+  co_await parts_.offload.run(parts_.loop, std::move(act));
+  const Result<Updated>& done = *work->done;
+  if (!done) co_return key_change_error_answer(done.error(), "invalid_request");
+  co_return told(json_answer(200, object(done->keys.front().after, nullptr, wanted->ignored)), true,
+                 done->recorded);
+}
+
+// A body names the key and nothing else: what it asks beyond that would not be done.
+Task<net::ServerResponse> LitellmRoutes::pause(AdminRequest request, Pause act, Now now,
+                                               const char* why) {
+  auto key = named(request.http);
+  if (!key) co_return std::move(key.error());
+  const auto body = JsonValue::parse(request.http.body);
+  for (const auto& [member, value] : body->members()) {
+    if (member == "key" || value.is_null()) continue;
+    co_return invalid(std::string(member.substr(0, 64)) + " is not supported here");
+  }
+  struct Work {
+    std::string kid;
+    Actor actor;
+    std::optional<Result<Revoked>> done;
+  };
+  auto work = std::make_shared<Work>();
+  work->kid = key->kid;
+  work->actor = request.actor();
+  KeyActs acts = parts_.acts;
+  if (now != nullptr) (acts.*now)(work->kid, work->actor, why);
+  std::function<void()> todo = [acts = std::move(acts), work, act, why]() mutable {
+    work->done.emplace((acts.*act)(work->kid, work->actor, why));
+  };
+  net::Offload& thread = now != nullptr ? urgent() : parts_.offload;
+  co_await thread.run(parts_.loop, std::move(todo));
+  const Result<Revoked>& done = *work->done;
+  if (!done) co_return key_change_error_answer(done.error(), "invalid_request");
+  const auto held = find(work->kid);
+  co_return told(json_answer(200, object(held ? *held : *key, nullptr)), done->durable,
+                 done->recorded);
 }
 
 Task<net::ServerResponse> LitellmRoutes::block(AdminRequest request) {
-  auto key = named(request.http);
-  if (!key) co_return std::move(key.error());
-  request.told->api_key_id = key->name;
-  request.told->kid = key->kid;
-  co_return error_answer(409, "block_not_reversible",
-                         "A key cannot be blocked for a while; it still works. Stop it for good "
-                         "with /key/delete; its owner gets a new one.",
-                         "key");
+  Task<net::ServerResponse> answer = pause(std::move(request), &KeyActs::block, &KeyActs::block_now,
+                                           "blocked over LiteLLM's route");
+  co_return co_await answer;
 }
 
 Task<net::ServerResponse> LitellmRoutes::unblock(AdminRequest request) {
-  auto key = named(request.http);
-  if (!key) co_return std::move(key.error());
-  request.told->api_key_id = key->name;
-  request.told->kid = key->kid;
-  if (key->state == keys::KeyState::kRevoked) {
-    co_return error_answer(409, "key_is_revoked",
-                           "A revoked key stays revoked; make a new one with /key/generate.",
-                           "key");
-  }
-  request.told->after = "{\"blocked\":false}";
-  co_return json_answer(200, object(*key, nullptr));
+  Task<net::ServerResponse> answer =
+      pause(std::move(request), &KeyActs::unblock, nullptr, "unblocked over LiteLLM's route");
+  co_return co_await answer;
 }
 
 net::ServerResponse LitellmRoutes::info(const AdminRequest& request) const {
@@ -406,14 +467,14 @@ void add_litellm_routes(Routes& routes, LitellmParts parts) {
   const auto own = std::make_shared<LitellmRoutes>(std::move(parts));
   routes.add(change("/key/generate", "key.create", "LiteLLM: a new key, its text shown once.",
                     handler(own, &LitellmRoutes::generate), true));
-  routes.add(change("/key/update", "key.update", "LiteLLM: always 409, a key's limits are fixed.",
-                    handler(own, &LitellmRoutes::update), false));
+  routes.add(change("/key/update", "key.update", "LiteLLM: changes a key's limits; null lifts one.",
+                    handler(own, &LitellmRoutes::update), true));
   routes.add(change("/key/delete", "key.revoke", "LiteLLM: revokes `keys` and `key_aliases`.",
                     handler(own, &LitellmRoutes::remove), true));
-  routes.add(change("/key/block", "key.block", "LiteLLM: always 409, see moving-from-litellm.md.",
-                    handler(own, &LitellmRoutes::block), false));
-  routes.add(change("/key/unblock", "key.unblock", "LiteLLM: 409 for a revoked key.",
-                    handler(own, &LitellmRoutes::unblock), false));
+  routes.add(change("/key/block", "key.block", "LiteLLM: pauses a key; dead until unblocked.",
+                    handler(own, &LitellmRoutes::block), true));
+  routes.add(change("/key/unblock", "key.unblock", "LiteLLM: ends the pause; 409 for a dead key.",
+                    handler(own, &LitellmRoutes::unblock), true));
   routes.add(change("/key/{key}/regenerate", "key.rotate",
                     "LiteLLM: another secret for a key; `grace_period`, `duration`.",
                     handler(own, &LitellmRoutes::regenerate), true));

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "admin/house_for_test.h"
 #include "admin/litellm_shapes.h"
 #include "admin/litellm_spend.h"
@@ -126,7 +128,7 @@ TEST_F(LitellmTest, AKeyFromGenerateToDelete) {
   ASSERT_EQ(deleted.status, 200) << deleted.body;
   EXPECT_FALSE(ring_->alive(again.text("token"), clock_.now()));
   EXPECT_EQ(post("/key/unblock", R"({"key":")" + again.text("token") + "\"}").code(),
-            "key_is_revoked");
+            "key_not_active");
   for (const Event& event : recorder_.events()) {
     EXPECT_FALSE(event.endpoint.contains("sk-sp1-")) << event.endpoint;
     EXPECT_FALSE(event.detail.value_or("").contains(key.substr(20)));
@@ -136,14 +138,126 @@ TEST_F(LitellmTest, AKeyFromGenerateToDelete) {
 TEST_F(LitellmTest, WhatIsNotDoneIsNotSaidToBeDone) {
   const Answer made = post("/key/generate", R"({"key_alias":"app"})");
   const std::string body = R"({"key":")" + made.text("key") + "\"}";
-  EXPECT_EQ(post("/key/block", body).status, 409);
-  EXPECT_EQ(post("/key/update", R"({"key":"app","max_budget":100})").status, 409);
-  EXPECT_TRUE(ring_->alive(made.text("token"), clock_.now()));
   EXPECT_EQ(post("/key/unblock", body).status, 200);
+  EXPECT_EQ(post("/key/block", R"({"key":"nobody"})").status, 404);
+  EXPECT_EQ(post("/key/block", R"({"key":"app","until":"tomorrow"})").status, 400);
+  EXPECT_EQ(post("/key/update", R"({"key":"app","guardrails":["pii"]})").status, 400);
+  EXPECT_EQ(post("/key/update", R"({"max_budget":1})").status, 400) << "which key?";
+  EXPECT_TRUE(ring_->alive(made.text("token"), clock_.now()));
   EXPECT_EQ(post("/key/generate", R"({"team_id":"nobody"})").code(), "unknown_team");
   EXPECT_EQ(post("/key/delete", R"({"key_aliases":["app","nobody"]})").status, 404);
   EXPECT_TRUE(ring_->alive(made.text("token"), clock_.now())) << "all or nothing";
   EXPECT_EQ(post("/key/app/regenerate", R"({"new_master_key":"x"})").status, 400);
+}
+
+TEST_F(LitellmTest, AKeyIsPausedAndComesBack) {
+  const Answer made = post("/key/generate", R"({"key_alias":"app"})");
+  const std::string body = R"({"key":")" + made.text("key") + "\"}";
+  const Answer blocked = post("/key/block", body);
+  ASSERT_EQ(blocked.status, 200) << blocked.body;
+  EXPECT_EQ(blocked.json().at("blocked")->boolean(), true);
+  EXPECT_EQ(blocked.text("status"), "blocked");
+  EXPECT_FALSE(ring_->alive(made.text("token"), clock_.now()));
+  const auto records = recorder_.events();
+  const auto acted = std::ranges::find(records, "key.block", &Event::action);
+  ASSERT_NE(acted, records.end());
+  EXPECT_EQ(acted->actor, "admin_token");
+  EXPECT_EQ(acted->ip, "127.0.0.1");
+  const auto detail = JsonValue::parse(*acted->detail);
+  EXPECT_EQ(detail->at("before")->at("status")->string(), "active");
+  EXPECT_EQ(detail->at("after")->at("status")->string(), "blocked");
+
+  const Answer back = post("/key/unblock", body);
+  ASSERT_EQ(back.status, 200) << back.body;
+  EXPECT_EQ(back.json().at("blocked")->boolean(), false);
+  EXPECT_TRUE(ring_->alive(made.text("token"), clock_.now()));
+}
+
+TEST_F(LitellmTest, ALimitIsChanged) {
+  post("/key/generate", R"({"key_alias":"app","max_budget":5,"budget_duration":"1d"})");
+  const Answer changed =
+      post("/key/update",
+           R"({"key":"app","max_budget":7.5,"rpm_limit":10,"duration":"2h","tags":["x"]})");
+  ASSERT_EQ(changed.status, 200) << changed.body;
+  EXPECT_EQ(changed.json().at("max_budget")->number(), 7.5);
+  EXPECT_EQ(changed.text("budget_duration"), "1d") << "the window stays";
+  EXPECT_EQ(changed.json().at("rpm_limit")->integer(), 10);
+  EXPECT_EQ(changed.text("expires"), "2026-11-24T14:00:00.000Z");
+  EXPECT_EQ(changed.json().at("ignored")->items().size(), 1u);
+  EXPECT_EQ(recorder_.events().back().action, "key.update");
+  const auto detail = JsonValue::parse(*recorder_.events().back().detail);
+  EXPECT_FALSE(detail->at("before")->at("rpm"));
+  EXPECT_EQ(detail->at("after")->at("rpm")->integer(), 10);
+  const Answer lifted = post("/key/update", R"({"key":"app","max_budget":null,"rpm_limit":null})");
+  EXPECT_TRUE(lifted.json().at("max_budget")->is_null()) << lifted.body;
+  EXPECT_TRUE(ring_->show("app")->restrictions.empty());
+}
+
+TEST(LitellmShapes, WhatAChangeMayAsk) {
+  keys::KeyInfo key;
+  key.name = "app";
+  key.layer = "acme";
+  key.restrictions = parse_restrictions(R"({"rpm":5,"budgets":[{"tokens":9,"per":"hour"},)"
+                                        R"({"usd":"5","per":"day"}]})")
+                         .value();
+  const UtcTime now = *parse_utc("2026-11-24T12:00:00Z");
+  struct Case {
+    const char* why;
+    const char* body;
+    const char* error;  // begins so; empty: it is taken
+    const char* after;  // the restrictions then
+  };
+  const char* kSame =
+      R"({"budgets":[{"tokens":9,"per":"hour","hard":true},{"usd":"5","per":"day","hard":true}],"rpm":5})";
+  const Case kCases[] = {
+      {"nothing", "{}", "", kSame},
+      {"what stays, as it is", R"({"key":"x","key_alias":"app","team_id":"acme","blocked":false})",
+       "", kSame},
+      {"another name", R"({"key_alias":"b"})", "key_alias does not change", ""},
+      {"another team", R"({"team_id":"b"})", "team_id does not change", ""},
+      {"a pause by the way", R"({"blocked":true})", "blocked is changed by /key/block", ""},
+      {"a budget refilled", R"({"spend":0})", "spend is not supported", ""},
+      {"what asks for nothing", R"({"guardrails":[],"budget_id":null,"metadata":{}})", "", kSame},
+      {"guardrails", R"({"guardrails":["pii"]})", "guardrails is not supported", ""},
+      {"a mistyped limit", R"({"rpm_limt":1})", "rpm_limt is not supported", ""},
+      {"a negative budget", R"({"max_budget":-1})", "max_budget must be", ""},
+      {"a budget beyond all money", R"({"max_budget":1e300})", "max_budget must be", ""},
+      {"half a request", R"({"rpm_limit":1.5})", "rpm_limit must be", ""},
+      {"no end", R"({"duration":"-1"})", "duration must be", ""},
+      {"a window of a week", R"({"budget_duration":"7d"})", "budget_duration must be", ""},
+      {"a window without a budget", R"({"max_budget":null,"budget_duration":"1d"})",
+       "budget_duration needs", ""},
+      {"a list", "[]", "the body is not", ""},
+      {"another window", R"({"budget_duration":"30d"})", "",
+       R"({"budgets":[{"tokens":9,"per":"hour","hard":true},{"usd":"5","per":"month","hard":true}],"rpm":5})"},
+      {"a soft budget beside", R"({"soft_budget":4})", "",
+       R"({"budgets":[{"tokens":9,"per":"hour","hard":true},{"usd":"5","per":"day","hard":true},)"
+       R"({"usd":"4","per":"day","hard":false}],"rpm":5})"},
+      {"limits lifted", R"({"max_budget":null,"rpm_limit":null})", "",
+       R"({"budgets":[{"tokens":9,"per":"hour","hard":true}]})"},
+      {"models", R"({"models":["gpt-5*"],"rpm_limit":7})", "",
+       R"({"models":["gpt-5*"],"budgets":[{"tokens":9,"per":"hour","hard":true},)"
+       R"({"usd":"5","per":"day","hard":true}],"rpm":7})"},
+  };
+  for (const Case& c : kCases) {
+    const auto read = parse_litellm_change(*JsonValue::parse(c.body), key, now);
+    EXPECT_EQ(read.has_value(), std::string(c.error).empty()) << c.why;
+    if (!read) {
+      EXPECT_TRUE(read.error().what.starts_with(c.error)) << c.why << ": " << read.error().what;
+      continue;
+    }
+    keys::KeyInfo held = key;
+    held.expires_at = now + std::chrono::hours(1);
+    const auto after = keys::changed(held, read->change);
+    ASSERT_TRUE(after) << c.why << ": " << after.error().what;
+    EXPECT_EQ(restrictions_json(after->restrictions), c.after) << c.why;
+  }
+  key.restrictions = parse_restrictions(R"({"budgets":[{"usd":"5","per":"day"},)"
+                                        R"({"usd":"50","per":"month"}]})")
+                         .value();
+  const auto which = parse_litellm_change(*JsonValue::parse(R"({"max_budget":1})"), key, now);
+  ASSERT_FALSE(which);
+  EXPECT_TRUE(which.error().what.starts_with("max_budget cannot say which"));
 }
 
 TEST_F(LitellmTest, AKeyCanNeverMint) {

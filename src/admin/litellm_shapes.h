@@ -14,6 +14,7 @@
 #include "base/json_writer.h"
 #include "base/result.h"
 #include "event/limits.h"
+#include "keys/key_change.h"
 #include "keys/key_info.h"
 
 namespace sallyport::admin {
@@ -25,6 +26,16 @@ struct LitellmKey {
 
 // The body of /key/generate. kInvalid names the member; without an alias the name is random.
 Result<LitellmKey> parse_litellm_key(const JsonValue& body);
+
+// What /key/update asks of a key.
+struct LitellmChange {
+  keys::KeyChange change;            // empty: nothing but labels
+  std::vector<std::string> ignored;  // labels that are not kept
+};
+// kInvalid names the member; null lifts a limit, as LiteLLM has it. What stays with a key of ours
+// (its alias, its team) may be named as it is; everything LiteLLM knows and we do not is an error.
+Result<LitellmChange> parse_litellm_change(const JsonValue& body, const keys::KeyInfo& key,
+                                           UtcTime now);
 
 // "30s" "30m" "8h" "30d" "2w" "1mo" (30 days); nothing for anything else.
 std::optional<std::chrono::milliseconds> parse_litellm_duration(std::string_view text);

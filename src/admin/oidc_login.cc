@@ -189,7 +189,11 @@ net::ServerResponse OidcLogin::refuse(const net::ServerRequest& request, std::st
   event.status = status;
   event.error = code;
   event.detail = act_detail("null", "null", why);
-  parts_.recorder.record(std::move(event), Durability::kWritten, {});
+  if (actor.name.empty()) {
+    parts_.refusals.tell(request.peer.address, std::move(event));
+  } else {
+    parts_.recorder.record(std::move(event), Durability::kWritten, {});
+  }
   const bool stranger = std::string_view(code) == "no_role";
   net::ServerResponse answer =
       error_answer(status, code,

@@ -14,6 +14,7 @@
 #include "admin/access.h"
 #include "admin/config.h"
 #include "admin/oidc_provider.h"
+#include "admin/refusal_records.h"
 #include "event/ports/recorder.h"
 #include "net/http_server.h"
 
@@ -34,6 +35,7 @@ class OidcLogin {
     const Clock& clock;
     Recorder& recorder;
     Access& access;
+    RefusalRecords& refusals;
   };
   // `parts` outlive it. kInvalid: the configuration.
   static Result<std::unique_ptr<OidcLogin>> make(const Config& config, Parts parts);

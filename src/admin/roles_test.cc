@@ -74,6 +74,7 @@ TEST_F(RolesTest, EveryRouteHasARoleAndAnActIfItChanges) {
 
 TEST_F(RolesTest, NoRouteIsReachedWithoutAName) {
   for (const Route& route : api_->routes().all()) {
+    clock_.advance(std::chrono::seconds(1));  // a flood would be folded
     const std::size_t before = recorder_.events().size();
     Ask forged = ask_of(route);
     forged.extra = "authorization: Bearer spadmin1-AAAAAAAAAAAA-" + std::string(40, 'A') + "\r\n";

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <ostream>
@@ -92,7 +93,9 @@ Result<SocketReply> ask_own_house(const config::Config& config, std::string_view
   if (!api) return std::unexpected(api.error());
   net::ServerRequest request;
   request.method = method;
-  request.path = target;
+  const std::size_t query = std::min(target.find('?'), target.size());
+  request.path = target.substr(0, query);
+  request.query = target.substr(std::min(query + 1, target.size()));
   request.headers = {{"content-type", "application/json"}};
   request.body = json_body;
   request.local_socket = true;

@@ -8,14 +8,11 @@
 #include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/house.h"
+#include "cli/key_answers.h"
 #include "cli/restriction_options.h"
 
 namespace sallyport::cli {
 namespace {
-
-int exit_of_unasked(const Error& error) {
-  return error.code == Code::kDenied ? kNotPermitted : exit_of(error);
-}
 
 Exit exit_of_status(int status) {
   switch (status) {
@@ -33,7 +30,13 @@ Exit exit_of_status(int status) {
   }
 }
 
-int complain_of(const Invocation& call, const SocketReply& reply, std::string_view hint = {}) {
+}  // namespace
+
+int exit_of_unasked(const Error& error) {
+  return error.code == Code::kDenied ? kNotPermitted : exit_of(error);
+}
+
+int complain_of(const Invocation& call, const SocketReply& reply, std::string_view hint) {
   std::string message = "the server answered " + std::to_string(reply.status);
   std::string code = "unexpected_answer";
   if (const auto body = JsonValue::parse(reply.body)) {
@@ -45,10 +48,22 @@ int complain_of(const Invocation& call, const SocketReply& reply, std::string_vi
   return complain(call, exit_of_status(reply.status), code, message, hint);
 }
 
-std::string text_of(const JsonValue& object, std::string_view member, std::string_view none = "-") {
+std::string text_of(const JsonValue& object, std::string_view member, std::string_view none) {
   const auto value = object.at(member);
   const auto text = value ? value->string() : std::nullopt;
   return std::string(text && !text->empty() ? *text : none);
+}
+
+namespace {
+
+constexpr const char* kListed[] = {"name",     "kid",     "status",      "expires_at",
+                                   "ended_by", "mapping", "last_used_at"};
+
+std::optional<std::string> maybe_text(const JsonValue& object, std::string_view member) {
+  const auto value = object.at(member);
+  const auto text = value ? value->string() : std::nullopt;
+  if (!text) return std::nullopt;
+  return std::string(*text);
 }
 
 std::string list_of(const JsonValue& object, std::string_view member) {
@@ -99,6 +114,7 @@ std::string key_target(const Invocation& call, std::string_view verb = {}) {
   return "/admin/v1/keys/" + call.value("key") + std::string(verb);
 }
 
+// Of the key itself: one that its layers ended is listed, since its holder wonders.
 bool alive(const JsonValue& key) {
   const std::string status = text_of(key, "status");
   return status != "revoked" && status != "expired";
@@ -131,7 +147,12 @@ int keys_create(const Invocation& call, const Programs&) {
 }
 
 int keys_list(const Invocation& call, const Programs&) {
-  const auto reply = ask_house(call, "GET", "/admin/v1/keys");
+  std::string target = "/admin/v1/keys";
+  if (call.has("mapping")) {
+    if (!keys::valid_key_name(call.value("mapping"))) return no_such_mapping(call);
+    target += "?mapping=" + call.value("mapping");
+  }
+  const auto reply = ask_house(call, "GET", target);
   if (!reply) return exit_of_unasked(reply.error());
   if (reply->status != 200) return complain_of(call, *reply);
   const auto body = JsonValue::parse(reply->body);
@@ -141,29 +162,34 @@ int keys_list(const Invocation& call, const Programs&) {
     call.out << reply->body << "\n";
     return kOk;
   }
+  constexpr auto kLine = "{:<32} {:<12} {:<13} {:<24} {:<24} {}\n";
   std::size_t left_out = 0;
   std::string lines;
+  JsonWriter json(lines);
+  if (call.json) json.begin_object().key("data").begin_array();
   for (const JsonValue& key : data->items()) {
     if (!call.has("all") && !alive(key)) {
       ++left_out;
       continue;
     }
     if (call.json) {
-      lines += fmt::format(
-          "{}{{\"name\":\"{}\",\"kid\":\"{}\",\"status\":\"{}\",\"expires_at\":\"{}\"}}",
-          lines.empty() ? "" : ",", text_of(key, "name"), text_of(key, "kid"),
-          text_of(key, "status"), text_of(key, "expires_at"));
+      json.begin_object();
+      for (const char* member : kListed) json.field(member, maybe_text(key, member));
+      json.end_object();
     } else {
-      lines += fmt::format("{:<32} {:<12} {:<13} {}\n", text_of(key, "name"), text_of(key, "kid"),
-                           text_of(key, "status"), text_of(key, "expires_at"));
+      lines += fmt::format(kLine, text_of(key, "name"), text_of(key, "kid"), text_of(key, "status"),
+                           text_of(key, "expires_at"), text_of(key, "ended_by"),
+                           text_of(key, "mapping"));
     }
   }
   if (call.json) {
-    call.out << "{\"data\":[" << lines << "]}\n";
+    json.end_array().end_object();
+    call.out << lines << "\n";
     return kOk;
   }
-  if (!lines.empty())
-    call.out << fmt::format("{:<32} {:<12} {:<13} {}\n", "name", "kid", "status", "expires");
+  if (!lines.empty()) {
+    call.out << fmt::format(kLine, "name", "kid", "status", "expires", "ended by", "mapping");
+  }
   call.out << lines;
   if (!call.quiet && lines.empty())
     call.err << "no keys; make one with  sallyport keys create NAME\n";
@@ -173,7 +199,7 @@ int keys_list(const Invocation& call, const Programs&) {
 
 int keys_show(const Invocation& call, const Programs&) {
   if (!keys::valid_key_name(call.value("key"))) {
-    return complain(call, kNotFound, "key_not_found", "there is no such key");
+    return no_such_key(call);
   }
   const auto reply = ask_house(call, "GET", key_target(call));
   if (!reply) return exit_of_unasked(reply.error());
@@ -184,9 +210,9 @@ int keys_show(const Invocation& call, const Programs&) {
   }
   const auto key = JsonValue::parse(reply->body);
   if (!key) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  for (const char* member :
-       {"name", "kid", "status", "owner", "created_at", "created_by", "not_before", "expires_at",
-        "revoked_at", "revoked_by", "revoked_why"}) {
+  for (const char* member : {"name", "kid", "status", "owner", "created_at", "created_by",
+                             "not_before", "expires_at", "revoked_at", "revoked_by", "revoked_why",
+                             "blocked_at", "blocked_by", "blocked_why", "ended_by", "mapping"}) {
     const std::string text = text_of(*key, member, "");
     if (!text.empty()) call.out << fmt::format("{:<12} {}\n", member, text);
   }
@@ -202,9 +228,13 @@ int keys_show(const Invocation& call, const Programs&) {
 }
 
 int keys_revoke(const Invocation& call, const Programs&) {
+  if (call.has("mapping") == call.has("key") || (call.has("mapping") && call.has("token"))) {
+    return complain(call, kUsage, "usage", "name a key, or all of one identity with --mapping");
+  }
+  if (call.has("mapping")) return revoke_mapping(call);
   if (call.has("token")) return revoke_token(call);
   if (!keys::valid_key_name(call.value("key"))) {
-    return complain(call, kNotFound, "key_not_found", "there is no such key");
+    return no_such_key(call);
   }
   // Asked first only to tell "already revoked"; whatever it says, the revocation is sent.
   const auto before = ask_house(call, "GET", key_target(call));
@@ -222,27 +252,7 @@ int keys_revoke(const Invocation& call, const Programs&) {
                                 text_of(*was, "revoked_at"), text_of(*was, "revoked_by")),
                     "make a successor with  sallyport keys create NAME");
   }
-  if (call.json) call.out << reply->body << "\n";
-  const auto done = JsonValue::parse(reply->body);
-  if (!done) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  const auto data = done->at("data");
-  for (const JsonValue& key : data ? data->items() : std::vector<JsonValue>{}) {
-    if (!call.quiet && !call.json) {
-      call.err << fmt::format("revoked {} (kid {}); it is dead now, and for good\n",
-                              text_of(key, "name"), text_of(key, "kid"));
-    }
-  }
-  const auto durable = done->at("durable"), recorded = done->at("recorded");
-  if (durable && durable->boolean() == false) {
-    return complain(call, kUnreachable, "not_durable",
-                    "the key is dead in the running server, but the store did not take it yet",
-                    "keep the server running until the store answers; see its log");
-  }
-  if (recorded && recorded->boolean() == false) {
-    return complain(call, kFailed, "not_recorded",
-                    "the key is revoked, but the journal could not record it");
-  }
-  return kOk;
+  return tell_ended(call, *reply, "revoked {} (kid {}); it is dead now, and for good");
 }
 
 int admin_token(const Invocation& call, const Programs&) {

@@ -157,10 +157,10 @@ void write_yaml(JsonWriter& json, const config::YamlNode& node) {
 Result<std::string> read_tree(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return fail(Code::kNotFound, "cannot open " + path);
-  std::string text(config::kFileBytesMax + 1, '\0');
+  std::string text(admin::kTreeBytesMax + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > config::kFileBytesMax) return fail(Code::kInvalid, path + ": above 1 MiB");
+  if (text.size() > admin::kTreeBytesMax) return fail(Code::kInvalid, path + ": above 4 MiB");
   std::string json;
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first != std::string::npos && text[first] == '{') {
@@ -173,6 +173,9 @@ Result<std::string> read_tree(const std::string& path) {
     }
     JsonWriter out(json);
     write_yaml(out, tree);
+  }
+  if (json.size() > admin::kTreeBytesMax) {
+    return fail(Code::kInvalid, path + ": above 4 MiB as JSON");
   }
   const auto specs = admin::read_layer_tree(json);  // told here, with the file's name
   if (!specs) return fail(Code::kInvalid, path + ": " + specs.error().what);

@@ -86,7 +86,7 @@ struct Event {
   std::optional<std::string> actor;   // who, for admin and action
   std::optional<std::string>
       detail;  // JSON object as text: before and after of an admin act, breaker states
-  // This record stands for so many refusals of one source within a second (http/refusal_fold.h).
+  // This record stands for so many refusals of one source within a second (event/refusal_fold.h).
   std::optional<std::int64_t> repeated;
   std::optional<std::int64_t> time_raised_ms;  // by the journal: time never goes back in the log
   std::optional<bool> trunc;                   // a field was too long for the line and was cut

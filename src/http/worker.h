@@ -14,11 +14,11 @@
 #include "event/ports/admission.h"
 #include "event/ports/recorder.h"
 #include "event/ports/revocations.h"
+#include "event/refusal_fold.h"
 #include "exchange/body_memory.h"
 #include "exchange/own_route.h"
 #include "exchange/stage.h"
 #include "http/config.h"
-#include "http/refusal_fold.h"
 #include "net/connect.h"
 #include "net/tls.h"
 

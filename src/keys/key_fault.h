@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -42,6 +43,12 @@ enum class KeyFault : std::uint8_t {
   kUnavailable,  // not the caller's fault: the store has been silent for too long
 };
 const char* name(KeyFault fault);  // "bad_format", "bad_checksum", ...
+
+// A layer and what it does to those below: kLayerRevoked, kLayerExpired, kIssuedBefore, kDamaged.
+struct DeadLayer {
+  std::string path;
+  KeyFault fault = KeyFault::kNone;
+};
 
 // Does the request carry a valid DPoP proof (RFC 9449) under the public key of this thumbprint?
 using DpopCheck = std::function<bool(std::string_view thumbprint)>;

@@ -53,12 +53,6 @@ struct CreatedKey {
   std::vector<std::string> warnings = {};  // what it states beyond its layer, and will not get
 };
 
-// A layer and what it does to those below: kLayerRevoked, kLayerExpired, kIssuedBefore, kDamaged.
-struct DeadLayer {
-  std::string path;
-  KeyFault fault = KeyFault::kNone;
-};
-
 class KeyRing final : public Revocations {
  public:
   // A store that has been silent for this long may have been told of a revocation that we did not

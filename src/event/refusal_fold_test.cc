@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "http/refusal_fold.h"
+#include "event/refusal_fold.h"
 
 #include <gtest/gtest.h>
 
-namespace sallyport::http {
+namespace sallyport {
 namespace {
 
 IpAddress address(std::string_view text) { return *IpAddress::parse(text); }
@@ -85,4 +85,4 @@ TEST(RefusalFoldTest, ManySourcesAreBoundedAndAllCounted) {
 }
 
 }  // namespace
-}  // namespace sallyport::http
+}  // namespace sallyport

@@ -2,7 +2,8 @@
 // Keeps a flood of refusals from filling the disk. The first refusals of a source within a second
 // are recorded one by one; what follows is counted, and one record at the end of that second says
 // how many there were (`repeated`). Only for callers that nobody could identify: a request that
-// shows a valid key always has records of its own. Belongs to one worker's loop.
+// shows a valid key, and an act of whoever has a name, always has records of its own. Not thread
+// safe: belongs to one loop (a worker of the gate, the admin listener).
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,7 @@
 #include "base/ip_address.h"
 #include "event/event.h"
 
-namespace sallyport::http {
+namespace sallyport {
 
 class RefusalFold {
  public:
@@ -46,4 +47,4 @@ class RefusalFold {
   bool held_ = false;
 };
 
-}  // namespace sallyport::http
+}  // namespace sallyport

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "http/refusal_fold.h"
+#include "event/refusal_fold.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace sallyport::http {
+namespace sallyport {
 namespace {
 
 IpAddress subscriber(const IpAddress& source) {
@@ -55,4 +55,4 @@ std::vector<Event> RefusalFold::take_due() {
   return due;
 }
 
-}  // namespace sallyport::http
+}  // namespace sallyport
