@@ -10,6 +10,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "audit/flat_index.h"
+
 namespace sallyport::audit {
 namespace {
 
@@ -201,7 +203,7 @@ class Gatherer final : public ChunkVisitor {
     return static_cast<std::uint32_t>(keys_.size() - 1);
   }
 
-  Result<void> add_pairs(Chunk& chunk, Column column, std::unordered_set<std::uint64_t>& pairs) {
+  Result<void> add_pairs(Chunk& chunk, Column column, FlatIndex& pairs) {
     const std::uint32_t* codes = chunk.codes(column);
     const auto rows = chunk.rows();
     std::uint64_t before = UINT64_MAX;
@@ -209,7 +211,7 @@ class Gatherer final : public ChunkVisitor {
       const std::uint64_t pair = std::uint64_t{groups_of_[i]} << 32 | codes[rows[i]];
       if (codes[rows[i]] == 0 || pair == before) continue;
       before = pair;
-      pairs.insert(pair);
+      pairs.add(pair);
     }
     return pairs.size() > kDistinctMax ? Result<void>(too_many()) : Result<void>();
   }
@@ -220,7 +222,7 @@ class Gatherer final : public ChunkVisitor {
       if (measure.sum != Sum::kDistinct) continue;
       const auto words = file_->dictionary(measure.column);
       if (!words) return std::unexpected(words.error());
-      for (const std::uint64_t pair : pairs_[at]) {
+      for (const std::uint64_t pair : pairs_[at].keys()) {
         const auto word = words->word(static_cast<std::uint32_t>(pair & UINT32_MAX));
         if (word && of[pair >> 32]->distinct[at].emplace(*word).second) ++values_;
       }
@@ -238,7 +240,7 @@ class Gatherer final : public ChunkVisitor {
   std::vector<std::uint32_t> dense_;  // by code, where there is one group column and no bucket
   std::vector<Place> keys_;
   std::vector<Cell> cells_;
-  std::vector<std::unordered_set<std::uint64_t>> pairs_;
+  std::vector<FlatIndex> pairs_;
   std::array<std::uint32_t, kChunkRows> groups_of_;
   Place last_{};
 };

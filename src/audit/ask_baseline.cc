@@ -8,6 +8,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "audit/flat_index.h"
+
 namespace sallyport::audit {
 namespace {
 
@@ -27,11 +29,19 @@ std::size_t hours_of(const AskSpec& spec) {
   return static_cast<std::size_t>(spec.baseline.count() / kHourMs) + 2;
 }
 
-// One hour of all keys together, by key: the loop below walks through time.
-struct Cells {
-  std::vector<std::uint32_t> requests;
-  std::vector<std::int64_t> cost;
+// What one key, or all together, did in an hour.
+struct Cell {
+  std::int64_t cost = 0;
+  std::uint32_t requests = 0;
 };
+using Cells = std::vector<Cell>;  // of one hour, by key: the loop below walks through time
+
+// The places that a key was seen in just now; who is among them needs no further look.
+struct Recent {
+  std::array<std::uint64_t, 4> places;
+  std::uint32_t next = 0;  // to be replaced
+};
+constexpr std::uint64_t kNoPlace = UINT64_MAX;
 
 class BaselineVisitor final : public ChunkVisitor {
  public:
@@ -39,11 +49,10 @@ class BaselineVisitor final : public ChunkVisitor {
                   const std::unordered_map<std::string_view, std::uint32_t>& keys, bool places)
       : keys_(keys),
         places_(places),
+        costs_(spec.asks(Question::kCost)),
         first_hour_((spec.at - spec.since - spec.baseline).time_since_epoch().count() / kHourMs),
         cells_(hours_of(spec)),
-        total_(hours_of(spec)) {
-    place_of_.resize(keys.size());
-  }
+        total_(hours_of(spec)) {}
 
   Result<void> begin_file(const ColumnFile& file) override {
     const auto words = file.dictionary(Column::kKey);
@@ -67,37 +76,31 @@ class BaselineVisitor final : public ChunkVisitor {
       success_[code] = statuses->word(code)->starts_with('2');
     }
     prefix_of_.assign(places_ ? ip->size() : 0, 0);
-    known_.clear();
-    last_.assign(keys_.size(), {UINT64_MAX, 0});
+    local_places_.clear();
+    place_ids_.clear();
+    recent_.assign(keys_.size(), {{kNoPlace, kNoPlace, kNoPlace, kNoPlace}, 0});
     return {};
   }
 
   Result<void> visit(Chunk& chunk) override {
     const std::int64_t* times = chunk.numbers(Column::kTime);
-    const std::int64_t* costs = chunk.numbers(Column::kCost);
     const std::uint32_t* keys = chunk.codes(Column::kKey);
     const auto rows = chunk.rows();
     records += static_cast<std::int64_t>(rows.size());
-    std::int64_t next_hour_ms = INT64_MIN;
-    Cells* cells = nullptr;
-    Cells* total = nullptr;
-    for (const std::uint16_t row : rows) {
-      if (times[row] >= next_hour_ms || cells == nullptr) {
-        const std::int64_t hour = times[row] / kHourMs;
-        next_hour_ms = (hour + 1) * kHourMs;
-        const auto at = static_cast<std::size_t>(hour - first_hour_);
-        cells = &begin_hour(cells_[at], keys_.size());
-        total = &begin_hour(total_[at], 1);
-      }
-      const std::int64_t cost = costs[row] == kNoNumber ? 0 : costs[row];
-      total->requests[0] += 1;
-      total->cost[0] += cost;
-      const std::uint32_t key = key_of_[keys[row]];
-      if (key == kNobody) continue;
-      cells->requests[key] += 1;
-      cells->cost[key] += cost;
-    }
     first_ms = std::min(first_ms, times[rows.front()]);
+    // Time never goes back, so an hour is a run of rows; most often it is the whole chunk.
+    for (std::size_t begin = 0; begin < rows.size();) {
+      const std::int64_t hour = times[rows[begin]] / kHourMs;
+      std::size_t end = rows.size();
+      if (times[rows.back()] / kHourMs != hour) {
+        end = begin;
+        while (end < rows.size() && times[rows[end]] / kHourMs <= hour) ++end;
+      }
+      const auto at = static_cast<std::size_t>(hour - first_hour_);
+      add_rows(chunk, rows.subspan(begin, end - begin), begin_hour(cells_[at], keys_.size()),
+               begin_hour(total_[at], 1)[0]);
+      begin = end;
+    }
     if (places_) visit_places(chunk, times, keys);
     return {};
   }
@@ -105,18 +108,18 @@ class BaselineVisitor final : public ChunkVisitor {
   void add_to(std::vector<PastKey>& keys, PastKey& all) const {
     for (std::size_t at = 0; at < cells_.size(); ++at) {
       const std::int64_t hour = first_hour_ + static_cast<std::int64_t>(at);
-      if (!total_[at].requests.empty()) add_hour(all, hour, total_[at], 0);
-      if (cells_[at].requests.empty()) continue;
-      for (std::size_t key = 0; key < keys.size(); ++key)
-        add_hour(keys[key], hour, cells_[at], key);
-    }
-    for (std::size_t key = 0; key < keys.size() && places_; ++key) {
-      for (const auto& [place, past] : place_of_[key]) {
-        PastPlace& into = keys[key].places[place.first][place.second];
-        into.first_ms = std::min(into.first_ms, past.first_ms);
-        into.last_ms = std::max(into.last_ms, past.last_ms);
-        into.requests += past.requests;
+      if (!total_[at].empty()) add_hour(all, hour, total_[at][0]);
+      if (cells_[at].empty()) continue;
+      for (std::size_t key = 0; key < keys.size(); ++key) {
+        add_hour(keys[key], hour, cells_[at][key]);
       }
+    }
+    for (std::size_t i = 0; i < seen_.size(); ++i) {
+      const std::uint64_t seen = seen_.keys()[i];
+      const PlaceName& place = place_names_[seen & UINT32_MAX];
+      PastPlace& into = keys[seen >> 32].places[place.first][place.second];
+      into.first_ms = std::min(into.first_ms, past_[i].first_ms);
+      into.requests += past_[i].requests;
     }
   }
 
@@ -127,17 +130,35 @@ class BaselineVisitor final : public ChunkVisitor {
   using PlaceName = std::pair<std::string, std::string>;
 
   static Cells& begin_hour(Cells& cells, std::size_t keys) {
-    if (cells.requests.empty()) {
-      cells.requests.resize(keys);
-      cells.cost.resize(keys);
-    }
+    if (cells.empty()) cells.resize(keys);
     return cells;
+  }
+
+  void add_rows(Chunk& chunk, std::span<const std::uint16_t> rows, Cells& cells, Cell& total) {
+    const std::uint32_t* keys = chunk.codes(Column::kKey);
+    total.requests += static_cast<std::uint32_t>(rows.size());
+    if (!costs_) {
+      for (const std::uint16_t row : rows) {
+        const std::uint32_t key = key_of_[keys[row]];
+        if (key != kNobody) ++cells[key].requests;
+      }
+      return;
+    }
+    const std::int64_t* costs = chunk.numbers(Column::kCost);
+    for (const std::uint16_t row : rows) {
+      const std::int64_t cost = costs[row] == kNoNumber ? 0 : costs[row];
+      total.cost += cost;
+      const std::uint32_t key = key_of_[keys[row]];
+      if (key == kNobody) continue;
+      ++cells[key].requests;
+      cells[key].cost += cost;
+    }
   }
 
   // Hours are added in the order of time, and again where two threads share one: then the greatest
   // hour is a little low for a request or two at the seam.
-  void add_hour(PastKey& key, std::int64_t hour, const Cells& cells, std::size_t at) const {
-    const std::int64_t requests = cells.requests[at], cost = cells.cost[at];
+  void add_hour(PastKey& key, std::int64_t hour, const Cell& cell) const {
+    const std::int64_t requests = cell.requests, cost = cell.cost;
     if (requests == 0) return;
     key.first_ms = std::min(key.first_ms, hour * kHourMs);
     key.last_ms = std::max(key.last_ms, (hour + 1) * kHourMs);
@@ -153,6 +174,8 @@ class BaselineVisitor final : public ChunkVisitor {
     key.days |= day;
   }
 
+  // Which places a key was successful from, and since when. How often counts only up to what makes
+  // a place its own (PastPlace), so that a place that is known costs no more than a look.
   void visit_places(Chunk& chunk, const std::int64_t* times, const std::uint32_t* keys) {
     const std::uint32_t* statuses = chunk.codes(Column::kStatus);
     const std::uint32_t* geo = chunk.codes(Column::kGeo);
@@ -160,21 +183,27 @@ class BaselineVisitor final : public ChunkVisitor {
     const std::uint32_t* ip = nullptr;
     for (const std::uint16_t row : chunk.rows()) {
       const std::uint32_t key = key_of_[keys[row]];
-      if (key == kNobody || success_[statuses[row]] == 0) continue;
+      if (key == kNobody) continue;
       std::uint32_t network = asn[row];
       if (network == 0) {
         if (ip == nullptr) ip = chunk.codes(Column::kIp);
         network = kByPrefix | prefix(ip[row]);
       }
       const std::uint64_t place = std::uint64_t{geo[row]} << 32 | network;
-      auto& [last_place, past] = last_[key];
-      if (last_place != place) {
-        last_place = place;
-        past = &find_place(key, place, ip == nullptr ? 0 : ip[row]);
-        past->first_ms = std::min(past->first_ms, times[row]);
+      Recent& recent = recent_[key];
+      const auto& known = recent.places;
+      if (known[0] == place || known[1] == place || known[2] == place || known[3] == place) {
+        continue;
       }
-      past->last_ms = times[row];
-      ++past->requests;
+      if (success_[statuses[row]] == 0) continue;
+      const std::uint32_t id = place_id(place, ip == nullptr ? 0 : ip[row]);
+      const auto [at, fresh] = seen_.add(std::uint64_t{key} << 32 | id);
+      if (fresh) past_.push_back({.first_ms = times[row]});
+      PastPlace& past = past_[at];
+      past.first_ms = std::min(past.first_ms, times[row]);
+      if (++past.requests < PastPlace::kEnough) continue;
+      recent.places[recent.next] = place;
+      recent.next = (recent.next + 1) % recent.places.size();
     }
   }
 
@@ -189,43 +218,40 @@ class BaselineVisitor final : public ChunkVisitor {
     return known;
   }
 
-  PastPlace& find_place(std::uint32_t key, std::uint64_t place, std::uint32_t ip) {
-    PastPlace*& known = known_[{place, key}];
-    if (known != nullptr) return *known;
+  // The same number for the same place in all files.
+  std::uint32_t place_id(std::uint64_t place, std::uint32_t ip) {
+    const auto [at, fresh] = local_places_.add(place);
+    if (!fresh) return place_ids_[at];
     const auto geo = geo_.word(static_cast<std::uint32_t>(place >> 32));
     const auto network = static_cast<std::uint32_t>(place & UINT32_MAX);
     const bool by_prefix = (network & kByPrefix) != 0;
     const auto asn = by_prefix ? std::nullopt : asn_.word(network);
-    const std::string id = network_of(asn ? std::optional<std::string>(*asn) : std::nullopt,
-                                      ip_.word(ip).value_or(""));
-    known = &place_of_[key][PlaceName(geo ? std::string(*geo) : "", id)];
-    return *known;
+    PlaceName named(geo ? std::string(*geo) : "",
+                    network_of(asn ? std::optional<std::string>(*asn) : std::nullopt,
+                               ip_.word(ip).value_or("")));
+    const auto id = static_cast<std::uint32_t>(place_names_.size());
+    const auto known = id_of_place_.try_emplace(named, id);
+    if (known.second) place_names_.push_back(std::move(named));
+    place_ids_.push_back(known.first->second);
+    return known.first->second;
   }
 
-  struct Known {
-    std::uint64_t place;
-    std::uint32_t key;
-    friend bool operator==(const Known&, const Known&) = default;
-  };
-  struct KnownHash {
-    std::size_t operator()(const Known& known) const {
-      std::uint64_t mixed = (known.place ^ std::uint64_t{known.key} << 40) * 0x9E3779B97F4A7C15ull;
-      return mixed ^ mixed >> 32;
-    }
-  };
-
   const std::unordered_map<std::string_view, std::uint32_t>& keys_;
-  const bool places_;
+  const bool places_, costs_;
   const std::int64_t first_hour_;
-  std::vector<Cells> cells_, total_;                      // by hour; empty where there was nothing
-  std::vector<std::map<PlaceName, PastPlace>> place_of_;  // by key
+  std::vector<Cells> cells_, total_;  // by hour; empty where there was nothing
+  std::vector<PlaceName> place_names_;
+  std::map<PlaceName, std::uint32_t> id_of_place_;
+  FlatIndex seen_;               // key and place
+  std::vector<PastPlace> past_;  // beside it
   std::unordered_map<std::string, std::uint32_t> prefixes_;
   // Of this file.
   std::vector<std::uint32_t> key_of_, prefix_of_;
   std::vector<std::uint8_t> success_;
   Dictionary geo_, asn_, ip_;
-  std::unordered_map<Known, PastPlace*, KnownHash> known_;
-  std::vector<std::pair<std::uint64_t, PastPlace*>> last_;  // by key: often the next one too
+  FlatIndex local_places_;
+  std::vector<std::uint32_t> place_ids_;  // beside it
+  std::vector<Recent> recent_;            // by key
 };
 
 using Wanted = std::unordered_set<std::string_view>;
@@ -248,9 +274,14 @@ class UseVisitor final : public ChunkVisitor {
     ip_words_ = *ips;
     model_words_ = *models;
     suspect_.assign(keys->size(), 0);
+    suspects_.clear();
     for (std::uint32_t code = 1; code < keys->size(); ++code) {
-      suspect_[code] = keys_.contains(*keys->word(code));
+      if (!keys_.contains(*keys->word(code))) continue;
+      suspects_.push_back(code);
+      suspect_[code] = static_cast<std::uint32_t>(suspects_.size());
     }
+    ips_.assign(suspects_.size() * ips->size(), false);
+    models_.assign(suspects_.size() * models->size(), false);
     asked_.assign(ips->size(), 0);
     for (std::uint32_t code = 1; code < ips->size(); ++code) {
       asked_[code] = addresses_.contains(*ips->word(code));
@@ -259,7 +290,6 @@ class UseVisitor final : public ChunkVisitor {
     for (std::uint32_t code = 1; code < statuses->size(); ++code) {
       success_[code] = statuses->word(code)->starts_with('2');
     }
-    pairs_.clear();
     return {};
   }
 
@@ -272,24 +302,30 @@ class UseVisitor final : public ChunkVisitor {
       if (success_[statuses[row]] == 0) continue;
       if (asked_[ips[row]] != 0) note(use.welcome, ips[row]);
       if (suspect_[keys[row]] == 0) continue;
-      pairs_.insert(std::uint64_t{keys[row]} << 32 | ips[row]);
-      pairs_.insert(std::uint64_t{keys[row]} << 32 | models[row] | kByPrefix);
+      const std::size_t suspect = suspect_[keys[row]] - 1;
+      ips_[suspect * ip_words_.size() + ips[row]] = true;
+      models_[suspect * model_words_.size() + models[row]] = true;
     }
     return {};
   }
 
   Result<void> end_file() override {
-    for (const std::uint64_t pair : pairs_) {
-      const std::string key(key_words_.word(static_cast<std::uint32_t>(pair >> 32)).value_or(""));
-      const auto code = static_cast<std::uint32_t>(pair & UINT32_MAX);
-      const bool model = (code & kByPrefix) != 0;
-      const auto word = model ? model_words_.word(code & ~kByPrefix) : ip_words_.word(code);
-      if (word) (model ? use.models : use.ips)[key].emplace(*word);
+    for (std::size_t i = 0; i < suspects_.size(); ++i) {
+      const std::string key(*key_words_.word(suspects_[i]));
+      copy(use.ips[key], ips_, i, ip_words_);
+      copy(use.models[key], models_, i, model_words_);
     }
     return {};
   }
 
  private:
+  static void copy(std::set<std::string>& into, const std::vector<bool>& used, std::size_t at,
+                   const Dictionary& words) {
+    for (std::uint32_t code = 1; code < words.size(); ++code) {
+      if (used[at * words.size() + code]) into.emplace(*words.word(code));
+    }
+  }
+
   void note(std::set<std::string>& into, std::uint32_t ip) {
     into.emplace(*ip_words_.word(ip));
     asked_[ip] = 0;
@@ -298,13 +334,9 @@ class UseVisitor final : public ChunkVisitor {
   const Wanted& keys_;
   const Wanted& addresses_;
   Dictionary key_words_, ip_words_, model_words_;
-  std::vector<std::uint8_t> suspect_, asked_, success_;
-  struct Hash {
-    std::size_t operator()(std::uint64_t pair) const {
-      return (pair ^ pair >> 29) * 0x9E3779B97F4A7C15ull >> 5;
-    }
-  };
-  std::unordered_set<std::uint64_t, Hash> pairs_;
+  std::vector<std::uint32_t> suspect_, suspects_;  // by code of a key, from 1; and back
+  std::vector<std::uint8_t> asked_, success_;
+  std::vector<bool> ips_, models_;  // by suspect, then by code
 };
 
 class CountVisitor final : public ChunkVisitor {

@@ -19,10 +19,11 @@ namespace sallyport::audit {
 inline constexpr std::size_t kAskKeysMax = 16'384;  // examined in one answer: the busiest
 inline constexpr std::size_t kAskSuspectsMax = 256;
 
-// From one country and network.
+// From one country and network, with success.
 struct PastPlace {
-  std::int64_t first_ms = INT64_MAX, last_ms = INT64_MIN;
-  std::int64_t requests = 0;
+  static constexpr std::int64_t kEnough = 6;  // requests that make a place a key's own
+  std::int64_t first_ms = INT64_MAX;
+  std::int64_t requests = 0;  // beyond kEnough a lower bound
 };
 
 struct PastKey {

@@ -15,7 +15,6 @@ constexpr std::int64_t kHourMs = 3'600'000;
 // the window and for some requests: a thief of this morning is not at home by noon.
 constexpr std::int64_t kTrustMs = 12 * kHourMs;
 constexpr std::int64_t kAdoptedMs = 20 * kHourMs;
-constexpr std::int64_t kAdoptedRequests = 6;
 // Below this a past says nothing.
 constexpr std::int64_t kPastRequests = 20;
 constexpr double kPastDays = 1;
@@ -95,7 +94,7 @@ class KeyJudge {
 
   bool is_home(const PastPlace& place) const {
     if (place.first_ms <= f_.past.first_ms + kTrustMs) return true;
-    return place.requests >= kAdoptedRequests && place.first_ms <= window_ms() - kAdoptedMs;
+    return place.requests >= PastPlace::kEnough && place.first_ms <= window_ms() - kAdoptedMs;
   }
 
   void find_home() {

@@ -48,6 +48,12 @@ const std::int64_t* Chunk::numbers(Column column) {
 
 namespace {
 
+constexpr std::array<std::uint16_t, kChunkRows> kAllRows = [] {
+  std::array<std::uint16_t, kChunkRows> rows{};
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::uint16_t>(i);
+  return rows;
+}();
+
 bool outside(const ColumnFile& file, const Selection& selection) {
   if (selection.since && file.max_ms() < selection.since->time_since_epoch().count()) return true;
   return selection.until && file.min_ms() >= selection.until->time_since_epoch().count();
@@ -179,9 +185,11 @@ class ScanThread {
   Result<void> one_block(const ColumnFile& file, std::size_t block, ChunkVisitor& visitor) {
     const std::size_t rows = file.block_rows(block);
     count.rows += rows;
+    chunk_.begin(file, block, 0, 0);
+    begin_block(block);
     for (std::size_t first = 0; first < rows; first += kChunkRows) {
       chunk_.begin(file, block, first, std::min(kChunkRows, rows - first));
-      pick(chunk_.count_, file.zone(block, Column::kTime));
+      pick(chunk_.count_);
       count.picked += chunk_.rows_.size();
       if (!chunk_.rows_.empty() && !chunk_.error_) {
         if (auto good = visitor.visit(chunk_); !good) return good;
@@ -191,31 +199,68 @@ class ScanThread {
     return {};
   }
 
-  void pick(std::size_t rows, const BlockEntry& time) {
-    std::fill_n(keep_.begin(), rows, std::uint8_t{1});
-    pick_time(rows, time);
-    if (intent_ != 0) pick_intents(rows);
+  // Nothing to look at where every value of the block satisfies the condition.
+  bool holds_throughout(const Test& test) const {
+    if (test.words.size() != 1) return false;
+    const BlockEntry zone = chunk_.file().zone(block_, test.words.front().column);
+    if (zone.span > 64) return false;
+    const auto first = test.words.front().holds.begin() + zone.base;
+    return std::all_of(first, first + static_cast<std::ptrdiff_t>(zone.span) + 1,
+                       [](std::uint8_t holds) { return holds != 0; });
+  }
+  bool without_intents() const {
+    const BlockEntry zone = chunk_.file().zone(block_, Column::kKind);
+    return intent_ == 0 || (zone.codes[intent_ / 64 % 4] >> (intent_ % 64) & 1) == 0;
+  }
+  bool within_time() const {
+    const BlockEntry zone = chunk_.file().zone(block_, Column::kTime);
+    const std::int64_t last = zone.base + static_cast<std::int64_t>(zone.span);
+    return (!selection_.since || zone.base >= selection_.since->time_since_epoch().count()) &&
+           (!selection_.until || last < selection_.until->time_since_epoch().count());
+  }
+
+  // What of the conditions this block leaves open.
+  void begin_block(std::size_t block) {
+    block_ = block;
+    look_at_time_ = !within_time();
+    look_at_kinds_ = !without_intents();
+    looked_at_.clear();
     for (const Test& test : tests_) {
-      if (test.words.empty()) {
-        const std::int64_t* numbers = chunk_.numbers(test.condition->columns.front());
-        for (std::size_t i = 0; i < rows; ++i) {
-          const bool null = numbers[i] == kNoNumber;
-          keep_[i] &= test.condition->holds(null ? std::nullopt : std::optional(numbers[i]));
-        }
-      } else if (test.words.size() == 1) {
-        const std::uint32_t* codes = chunk_.codes(test.words.front().column);
-        const std::uint8_t* holds = test.words.front().holds.data();
-        for (std::size_t i = 0; i < rows; ++i) keep_[i] &= holds[codes[i]];
-      } else {
-        pick_any(rows, test);
-      }
+      if (!holds_throughout(test)) looked_at_.push_back(&test);
     }
+  }
+
+  void pick(std::size_t rows) {
+    if (!look_at_time_ && !look_at_kinds_ && looked_at_.empty()) {
+      chunk_.rows_ = std::span(kAllRows).first(rows);
+      return;
+    }
+    std::fill_n(keep_.begin(), rows, std::uint8_t{1});
+    if (look_at_time_) pick_time(rows);
+    if (look_at_kinds_) pick_intents(rows);
+    for (const Test* test : looked_at_) pick(rows, *test);
     std::size_t picked = 0;
     for (std::size_t i = 0; i < rows; ++i) {
       picked_[picked] = static_cast<std::uint16_t>(i);
       picked += keep_[i];
     }
     chunk_.rows_ = std::span(picked_).first(picked);
+  }
+
+  void pick(std::size_t rows, const Test& test) {
+    if (test.words.empty()) {
+      const std::int64_t* numbers = chunk_.numbers(test.condition->columns.front());
+      for (std::size_t i = 0; i < rows; ++i) {
+        const bool null = numbers[i] == kNoNumber;
+        keep_[i] &= test.condition->holds(null ? std::nullopt : std::optional(numbers[i]));
+      }
+    } else if (test.words.size() == 1) {
+      const std::uint32_t* codes = chunk_.codes(test.words.front().column);
+      const std::uint8_t* holds = test.words.front().holds.data();
+      for (std::size_t i = 0; i < rows; ++i) keep_[i] &= holds[codes[i]];
+    } else {
+      pick_any(rows, test);
+    }
   }
 
   void pick_any(std::size_t rows, const Test& test) {
@@ -227,13 +272,11 @@ class ScanThread {
     for (std::size_t i = 0; i < rows; ++i) keep_[i] &= any[i];
   }
 
-  void pick_time(std::size_t rows, const BlockEntry& zone) {
+  void pick_time(std::size_t rows) {
     const std::int64_t since =
         selection_.since ? selection_.since->time_since_epoch().count() : INT64_MIN;
     const std::int64_t until =
         selection_.until ? selection_.until->time_since_epoch().count() : INT64_MAX;
-    const std::int64_t last = zone.base + static_cast<std::int64_t>(zone.span);
-    if (zone.base >= since && last < until) return;
     const std::int64_t* times = chunk_.numbers(Column::kTime);
     for (std::size_t i = 0; i < rows; ++i) keep_[i] &= times[i] >= since && times[i] < until;
   }
@@ -256,6 +299,9 @@ class ScanThread {
   std::vector<Test> tests_;
   std::uint32_t intent_ = 0;  // the code of "intent", if intents are to be left out
   Chunk chunk_;
+  std::size_t block_ = 0;
+  bool look_at_time_ = false, look_at_kinds_ = false;
+  std::vector<const Test*> looked_at_;
   std::array<std::uint8_t, kChunkRows> keep_;
   std::array<std::uint16_t, kChunkRows> picked_;
 };
