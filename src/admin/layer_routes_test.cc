@@ -42,6 +42,17 @@ TEST_F(LayerRoutesTest, ALayerIsCreatedChangedShownReissuedAndRevoked) {
   EXPECT_EQ(local(send("PUT", "/acme/support/user", "{}")).code(), "layer_conflict");
 }
 
+// Whoever asks for more than the layer has learns that it will not be given.
+TEST_F(LayerRoutesTest, ANewKeyIsToldWhatItsLayerDoesNotGive) {
+  ASSERT_EQ(local(send("PUT", "/acme", R"({"restrictions":{"rpm":5}})")).status, 200);
+  const Answer wide = local(create(R"({"name":"wide","layer":"acme","rpm":50})"));
+  ASSERT_EQ(wide.status, 201) << wide.body;
+  ASSERT_EQ(wide.json().at("warnings")->items().size(), 1u) << wide.body;
+  EXPECT_TRUE(wide.json().at("warnings")->items()[0].string()->starts_with("rpm "));
+  const Answer narrow = local(create(R"({"name":"narrow","layer":"acme","rpm":4})"));
+  EXPECT_TRUE(narrow.json().at("warnings")->items().empty()) << narrow.body;
+}
+
 TEST_F(LayerRoutesTest, EveryActIsRecordedWithWhoBeforeAndAfter) {
   ASSERT_EQ(tcp(with_token(send("PUT", "/acme", R"({"restrictions":{"rpm":5}})"))).status, 200);
   ASSERT_EQ(tcp(with_token(send("PUT", "/acme", R"({"restrictions":{"rpm":6}})"))).status, 200);

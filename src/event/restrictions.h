@@ -56,7 +56,8 @@ struct Restrictions {
 
 // The one written form: store, admin API, command line and records use it.
 //   {"endpoints":[..],"read_only":true,"models":[..],"tools":[..],"stream":false,
-//    "output_tokens_max":1000,"modules":[..],"purposes":[..],"cidr":["10.0.0.0/8"],"countries":["TW"],"networks":[3462],
+//    "output_tokens_max":1000,"modules":[..],"purposes":[..],
+//    "cidr":["10.0.0.0/8"],"countries":["TW"],"networks":[3462],
 //    "hours":["07:00-22:00+08:00"],"certificate":"..","dpop":"..",
 //    "budgets":[{"usd":"12.50"|"tokens":N|"requests":N,"per":"minute|hour|day|month|total",
 //                "hard":true}],"rpm":60,"tpm":100000,"parallel":8}

@@ -27,7 +27,7 @@ IdentityMapping github() {
 
 Jwt token(const string& claims) {
   auto jwt = Jwt::parse(base64url_encode(R"({"alg":"ES256","kid":"k"})") + "." +
-                              base64url_encode(claims) + ".AAAA");
+                        base64url_encode(claims) + ".AAAA");
   return std::move(*jwt);
 }
 

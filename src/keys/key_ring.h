@@ -228,6 +228,7 @@ class KeyRing final : public Revocations {
   void end_token_in_memory(const TokenRevocation& revocation);
   // Hold mutex_.
   void end_keys(std::vector<KeyInfo> keys, std::string_view actor, std::string_view why);
+  void keep_undurable(KeyInfo& key) const;
   void publish_layers();
   void publish_tokens(std::span<const TokenRevocation> more);
   void take_root(Entry& entry, Pool& pool, const KeyRow& row) const;
@@ -271,12 +272,12 @@ class KeyRing final : public Revocations {
   // Whoever changes the snapshot; never held while the store is asked, so that a stuck disk does
   // not delay the death of a key. Locked after store_mutex_.
   std::mutex mutex_;
-  std::map<std::string, Revocation> undurable_;          // by kid: dead here, not yet in the store
-  std::map<std::string, Blocking> undurable_blocks_;     // by kid: paused here, not in the store
+  std::map<std::string, Revocation> undurable_;       // by kid: dead here, not yet in the store
+  std::map<std::string, Blocking> undurable_blocks_;  // by kid: paused here, not in the store
   std::map<std::string, UtcTime, std::less<>> undurable_ends_;  // by kid: ends of replaced keys
-  std::map<std::string, LayerEnding> undurable_layers_;  // by path
-  std::map<std::string, TokenRevocation> undurable_tokens_;  // by "kid.tid"
-  std::map<std::string, LayerRow, std::less<>> layers_;      // what the tree is made of
+  std::map<std::string, LayerEnding> undurable_layers_;         // by path
+  std::map<std::string, TokenRevocation> undurable_tokens_;     // by "kid.tid"
+  std::map<std::string, LayerRow, std::less<>> layers_;         // what the tree is made of
 
   mutable std::mutex remac_mutex_;
   mutable std::map<std::string, Remac, std::less<>> remacs_;  // by kid, at most kRemacsMax

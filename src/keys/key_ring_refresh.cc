@@ -95,6 +95,21 @@ void KeyRing::heard(const Error* silence) {
                               : "every key is refused with 503"}});
 }
 
+// Holds mutex_. What is in force here and not yet in the store, a row from there does not know.
+void KeyRing::keep_undurable(KeyInfo& key) const {
+  const auto paused = undurable_blocks_.find(key.kid);
+  if (paused != undurable_blocks_.end() && !key.blocked_at) {
+    key.blocked_at = paused->second.at;
+    key.blocked_by = paused->second.by;
+    key.blocked_why = paused->second.why;
+  }
+  const auto ends = undurable_ends_.find(key.kid);
+  if (ends != undurable_ends_.end() && key.state != KeyState::kRevoked) {
+    key.state = KeyState::kRetiring;
+    key.expires_at = std::min(key.expires_at, ends->second);
+  }
+}
+
 // Rows come from the store. Order and repetition do not matter: only a higher version counts, and
 // what is revoked stays revoked whatever a row says.
 void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
@@ -128,17 +143,7 @@ void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
                               was.blocked_why.value_or("")});
       }
     }
-    const auto paused = undurable_blocks_.find(key.kid);
-    if (paused != undurable_blocks_.end() && !key.blocked_at) {
-      key.blocked_at = paused->second.at;
-      key.blocked_by = paused->second.by;
-      key.blocked_why = paused->second.why;
-    }
-    const auto ends = undurable_ends_.find(key.kid);
-    if (ends != undurable_ends_.end() && key.state != KeyState::kRevoked) {
-      key.state = KeyState::kRetiring;
-      key.expires_at = std::min(key.expires_at, ends->second);
-    }
+    keep_undurable(key);
     if (row.damaged) {
       log::error("keys.damaged", {{"kid", key.kid}, {"effect", "the key opens nothing"}});
     }
