@@ -33,6 +33,7 @@ std::optional<std::string_view> take_word(std::string_view& line) {
 Result<KeyHistory> KeyHistory::parse(std::string_view text) {
   const auto wrong = [] { return fail(Code::kCorrupt, "the history of keys is unreadable"); };
   KeyHistory history;
+  const std::string_view whole = text;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) return wrong();
@@ -54,6 +55,7 @@ Result<KeyHistory> KeyHistory::parse(std::string_view text) {
     terms.push_back(std::move(term));
   }
   if (!history.terms_.empty() && history.terms_.back().to) return wrong();
+  if (history.text() != whole) return wrong();  // each number and key has one spelling
   return history;
 }
 

@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, 6> kClasses{"none", "1xx", "2xx", "3xx", 
 void HouseMetrics::collect(MetricSink& sink) const {
   collect_gate(sink);
   collect_journal(sink);
+  collect_tree(sink);
   collect_upstreams(sink);
   sink.gauge("sallyport_keys", "Keys in the ring, dead ones included.", {},
              static_cast<double>(ring_.list().size()));
@@ -43,6 +44,35 @@ void HouseMetrics::collect_gate(MetricSink& sink) const {
                read(gate_.tls_failures));
   sink.counter("sallyport_exchanges_cut", "Exchanges ended because their key died.", {},
                read(gate_.streams_cut));
+}
+
+void HouseMetrics::collect_tree(MetricSink& sink) const {
+  if (record_.keeper() == nullptr) return;
+  const audit::TreeCounters& counters = record_.keeper()->counters();
+  sink.gauge("sallyport_audit_tree_size", "Records in the tree.", {}, read(counters.tree_size));
+  sink.gauge("sallyport_audit_signed_size", "Records under the newest checkpoint.", {},
+             read(counters.signed_size));
+  const std::int64_t signed_ms = counters.signed_at_ms.load(std::memory_order_relaxed);
+  if (signed_ms > 0) {
+    sink.gauge("sallyport_audit_checkpoint_seconds",
+               "When the newest checkpoint was signed; time() minus it is its age.", {},
+               static_cast<double>(signed_ms) / 1000);
+  }
+  sink.counter("sallyport_audit_checkpoints", "Checkpoints signed.", {},
+               read(counters.checkpoints));
+  sink.counter("sallyport_audit_refusals", "Times the log was not signed when it should have been.",
+               {}, read(counters.refusals));
+  sink.gauge("sallyport_audit_refusing", "1 while the log is not signed.", {},
+             read(counters.refusing));
+  constexpr std::string_view kWitness = "Answers of witnesses.";
+  sink.counter("sallyport_audit_witness", kWitness, {{"result", "cosigned"}},
+               read(counters.witness_cosigned));
+  sink.counter("sallyport_audit_witness", kWitness, {{"result", "refused"}},
+               read(counters.witness_refused));
+  sink.counter("sallyport_audit_witness", kWitness, {{"result", "failed"}},
+               read(counters.witness_failed));
+  sink.counter("sallyport_audit_anchor_failures", "Checkpoints that did not reach an anchor.", {},
+               read(counters.anchor_failures));
 }
 
 void HouseMetrics::collect_journal(MetricSink& sink) const {

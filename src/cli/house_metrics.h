@@ -27,6 +27,7 @@ class HouseMetrics final : public MetricSource, public HealthSource {
  private:
   void collect_gate(MetricSink& sink) const;
   void collect_journal(MetricSink& sink) const;
+  void collect_tree(MetricSink& sink) const;
   void collect_upstreams(MetricSink& sink) const;
   static void collect_credential(MetricSink& sink, const upstream::Upstream& upstream);
   static void report_credential(std::vector<HealthCheck>& checks,
