@@ -7,10 +7,12 @@
 #include "admin/budget_routes.h"
 #include "admin/litellm_routes.h"
 #include "admin/litellm_spend.h"
+#include "admin/proof_routes.h"
 #include "admin/sink_routes.h"
 #include "admin/upstream_routes.h"
 #include "audit/journal.h"
 #include "cli/commands.h"
+#include "cli/courier_start.h"
 #include "cli/house_metrics.h"
 #include "cli/ledger_start.h"
 #include "cli/serving.h"
@@ -84,6 +86,9 @@ int serve(const cli::Invocation& call) {
   const auto journal = config->audit.enabled ? std::optional(config->audit.path) : std::nullopt;
   auto sinks = cli::open_sinks(*config, files, recorder, resolver, clock);
   if (!sinks) return serving.cannot("set up the receivers of records", sinks.error());
+  const auto needed = [&] { return (*sinks)->needed_seq(); };
+  auto courier = cli::open_courier(*record, clock, resolver, disk, needed);
+  if (!courier) return serving.cannot("set up the witnesses of the log", courier.error());
   const Result<void> sums = cli::start_ledger(ledger, **ledger_store, journal, files);
   if (!sums) return serving.cannot("bring back what was spent", sums.error());
   cli::LedgerCheckpoints checkpoints(ledger, **ledger_store, recorder);
@@ -168,6 +173,9 @@ int serve(const cli::Invocation& call) {
     admin::add_budget_routes(routes, {ledger, recorder, clock, house, disk});
     admin::add_upstream_routes(routes, {**upkeep, clock});
     admin::add_sink_routes(routes, {**sinks, house});
+    if (auto* keeper = record->keeper()) {
+      admin::add_proof_routes(routes, {*keeper, recorder, clock, house, disk, needed});
+    }
     if (config->admin.compatible_with.empty()) return;
     admin::add_litellm_routes(routes, {.loop = house,
                                        .offload = disk,
@@ -222,6 +230,7 @@ int serve(const cli::Invocation& call) {
   (*sinks)->start();
   house.spawn((*strangers)->keep_fresh(house));
   house.spawn(rotation.run(house));
+  if (*courier) house.spawn((*courier)->run(house));
   if (!call.has("check")) serving.run(house, signals, news, **ring, reload);  // until a signal
   (*upkeep)->stop();
   gate.stop();  // drains, then cuts
