@@ -20,6 +20,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 constexpr std::array<char, 8> kMagic = {'S', 'P', 'C', 'O', 'L', 'U', 'M', 'N'};
 constexpr std::size_t kFileBytesMax = 1u << 30;
+constexpr std::int64_t kTimeMaxMs = 253'402'300'799'999;  // the last of the year 9999
 constexpr unsigned kShiftedBitsMax = 57;  // with a shift of up to 7 they fit into 64
 
 std::uint64_t load64(const char* at) {
@@ -118,7 +119,8 @@ Result<void> ColumnFile::parse() {
   }
   if (h.rows == 0 || h.rows > kFileRowsMax || h.first_seq == 0 ||
       h.first_seq > UINT64_MAX - kFileRowsMax ||
-      h.blocks != (h.rows + kBlockRows - 1) / kBlockRows || h.min_ms > h.max_ms) {
+      h.blocks != (h.rows + kBlockRows - 1) / kBlockRows || h.min_ms > h.max_ms || h.min_ms < 0 ||
+      h.max_ms > kTimeMaxMs) {
     return damaged("has a header that cannot be");
   }
   const std::size_t entries = h.blocks * kColumns;
@@ -168,6 +170,10 @@ Result<void> ColumnFile::parse_directory() {
           entry.span >= words - static_cast<std::uint64_t>(entry.base)) {
         return damaged("has codes outside of their dictionary");
       }
+    } else if (column == Column::kTime &&
+               (entry.nulls != 0 || entry.base < 0 || entry.base > kTimeMaxMs ||
+                entry.span > static_cast<std::uint64_t>(kTimeMaxMs - entry.base))) {
+      return damaged("has times that cannot be");
     } else if (entry.base == kNoNumber || entry.span > static_cast<std::uint64_t>(INT64_MAX) -
                                                            static_cast<std::uint64_t>(entry.base)) {
       return damaged("has numbers that cannot be");
