@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/json_writer.h"
+#include "notify/record_ecs.h"
+#include "notify/record_ocsf.h"
 
 namespace sallyport::notify {
 namespace {
@@ -18,6 +20,11 @@ void append_json(std::string& out, const Outgoing& record) {
 
 constexpr RecordFormat kFormats[] = {
     {"json", "As the log has it, with its id in front.", append_json},
+    {"ocsf",
+     "An event of the Open Cybersecurity Schema Framework 1.9; the record under "
+     "`unmapped.sallyport`.",
+     append_ocsf},
+    {"ecs", "Fields of the Elastic Common Schema; the record under `sallyport`.", append_ecs},
 };
 
 }  // namespace

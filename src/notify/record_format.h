@@ -23,7 +23,7 @@ std::span<const RecordFormat> record_formats();
 // The row that the option `format` names. kInvalid: "options.format: ...".
 Result<const RecordFormat*> record_format(const SinkConfig& config, const SinkType& type);
 
-inline constexpr SinkOption kFormatOption = {
-    "format", "How a record is spelled: json, as the log has it.", "json"};
+inline constexpr SinkOption kFormatOption = {"format",
+                                             "How a record is spelled: json, ocsf or ecs.", "json"};
 
 }  // namespace sallyport::notify
