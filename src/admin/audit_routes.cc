@@ -139,6 +139,10 @@ Result<SumWish> parse_sums(const keys::Form& query, UtcTime now) {
   return wish;
 }
 
+Result<keys::Form> query_of(const AdminRequest& request) {
+  return request.http.query.empty() ? keys::Form() : keys::parse_form(request.http.query);
+}
+
 net::ServerResponse refusal(const Error& error) {
   switch (error.code) {
     case Code::kInvalid:
@@ -161,7 +165,7 @@ class AuditRoutes {
   explicit AuditRoutes(AuditRouteParts parts) : parts_(std::move(parts)) {}
 
   Task<net::ServerResponse> ask(AdminRequest request) {
-    const auto query = keys::parse_form(request.http.query);
+    const auto query = query_of(request);
     if (!query) return at_once(error_answer(400, "invalid_question", "The query cannot be read."));
     auto wish = parse_ask(*query, parts_.clock.now());
     if (!wish) return at_once(refusal(wish.error()));
@@ -176,7 +180,7 @@ class AuditRoutes {
   }
 
   Task<net::ServerResponse> sums(AdminRequest request) {
-    const auto query = keys::parse_form(request.http.query);
+    const auto query = query_of(request);
     if (!query) return at_once(error_answer(400, "invalid_question", "The query cannot be read."));
     auto wish = parse_sums(*query, parts_.clock.now());
     if (!wish) return at_once(refusal(wish.error()));
