@@ -7,7 +7,7 @@
 namespace sallyport::cli {
 namespace {
 
-constexpr std::chrono::hours kBack{2};
+constexpr std::chrono::hours kBack{3};  // an hour is compared, and calls may go on for another
 constexpr std::uint64_t kRecordsMax = 500'000;
 constexpr std::int64_t kPatienceUs = 2'000'000;
 
@@ -17,7 +17,6 @@ void read_back_usage(meter::OwnUsageSums& sums, const audit::Config& config, con
   if (!config.enabled) return;
   audit::QuerySpec spec;
   spec.journal = config.path;
-  spec.kind = Kind::kRequest;
   spec.period.since = clock.now() - kBack;
   spec.limit = 0;
   // Newest first: of what ended at this time or later everything has been seen, and so everything
@@ -26,7 +25,7 @@ void read_back_usage(meter::OwnUsageSums& sums, const audit::Config& config, con
   std::uint64_t read = 0;
   const std::int64_t until_us = clock.steady_us() + kPatienceUs;
   const auto take = [&](const Event& event, std::string_view) {
-    sums.add(event);
+    sums.add(event);  // also intents without outcome: what they used nobody knows
     reached = event.timestamp_utc;
     return ++read < kRecordsMax && (read % 1024 != 0 || clock.steady_us() < until_us);
   };

@@ -5,18 +5,23 @@
 //
 // The stage stands before the meter on the way in, and so after it when the exchange is over: what
 // it counts is settled. It refuses nothing and writes nothing of the exchange.
+//
+// Calls whose usage nobody tells (broken off, failed, gone on in the background, still under way)
+// are counted apart, with the most that they can have used.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "event/event.h"
 #include "event/ports/usage.h"
 #include "exchange/stage.h"
+#include "meter/most_used.h"
 
 namespace sallyport::meter {
 
@@ -31,8 +36,9 @@ class OwnUsageSums final : public OwnUsage {
   // One for each way of a gate thread. Shares the sums, which may end before it.
   std::unique_ptr<Stage> stage();
 
-  // A finished request of the past, read from the journal at the start; then `complete_since` moves
-  // back to `since`. Any thread.
+  // A request of the past, read from the journal at the start: one that finished, or an intent
+  // without an outcome, which a dead process left. Then `complete_since` moves back to `since`. Any
+  // thread.
   void add(const Event& event);
   void complete_since(UtcTime since);
 
@@ -41,15 +47,19 @@ class OwnUsageSums final : public OwnUsage {
 
  private:
   using Cells = std::map<std::pair<UtcTime, std::string>, UsageMinute>;
+  struct Open {  // a call under way
+    UtcTime minute{};
+    std::string key;  // kAnyProviderKey until the provider answered
+    MostUsed most;
+  };
   struct Shard {
     std::mutex mutex;
     Cells cells;
-    UtcTime dropped_until{};  // minutes before were let go
+    std::unordered_map<const Exchange*, Open> open;  // as many as the thread has exchanges
+    UtcTime dropped_until{};                         // minutes before were let go
     void add(const UsageMinute& one);
     void take(Shard& ended);
-
-   private:
-    void add_locked(const UsageMinute& one);
+    void add_locked(const UsageMinute& one);  // whoever holds the mutex
   };
   class Count;
   std::shared_ptr<Shard> make_shard();
@@ -58,8 +68,5 @@ class OwnUsageSums final : public OwnUsage {
   UtcTime complete_since_;
   std::vector<std::shared_ptr<Shard>> shards_;  // the first is of the past and of ended threads
 };
-
-// Do calls of this endpoint stand in the provider's usage of "completions"?
-bool counts_as_completions(std::string_view endpoint);
 
 }  // namespace sallyport::meter
