@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A stranger verifies: a log that the real program wrote, checked by Go's own note and tlog packages
-(stranger.go, no code of ours) and by `audit verify`. Both must accept it, and both must refuse every
-one of a set of altered copies. Exit 77: no Go here.
+"""A stranger verifies a log that the real program wrote.
+
+It is checked by Go's own note and tlog packages (stranger.go, no code of ours) and by `audit
+verify`. Both must accept it, and both must refuse every one of a set of altered copies. Exit 77: no
+Go here.
 """
 import argparse
 import glob
