@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/restriction_options.h"
+#include "cli/sinks_commands.h"
 #include "cli/upstream_commands.h"
 
 namespace sallyport::cli {
@@ -402,6 +403,7 @@ std::span<const Command> commands() {
     for (Command& command : layer_commands()) all.push_back(std::move(command));
     for (Command& command : derive_commands()) all.push_back(std::move(command));
     for (Command& command : upstream_commands()) all.push_back(std::move(command));
+    for (Command& command : sinks_commands()) all.push_back(std::move(command));
     for (Command& command : provable_commands()) all.push_back(std::move(command));
     for (Command& command : house_commands()) all.push_back(std::move(command));
     return all;
