@@ -21,8 +21,9 @@ std::string SignedState::text() const {
 
 Result<SignedState> SignedState::parse(std::string_view text) {
   const auto wrong = [] { return fail(Code::kCorrupt, "not a last-signed state"); };
-  if (!text.starts_with(kHead) || !text.ends_with('\n')) return wrong();
+  if (!text.starts_with(kHead)) return wrong();
   text.remove_prefix(kHead.size());
+  if (!text.ends_with('\n')) return wrong();
   text.remove_suffix(1);
   const std::size_t end = text.rfind('\n');
   if (end == std::string_view::npos) return wrong();

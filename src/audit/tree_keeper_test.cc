@@ -378,6 +378,14 @@ TEST_F(KeeperOnDisk, ARotationIsRecordedAndSignedByBoth) {
   EXPECT_EQ(TreeKeeper::open(config, files, clock).error().code, Code::kDenied);
 }
 
+TEST(SignedState, ReadsBackAndRefusesTheRest) {
+  const SignedState state{.origin = "a", .size = 7, .root = empty_root(), .key = "a+b+c"};
+  EXPECT_EQ(*SignedState::parse(state.text()), state);
+  for (std::size_t size = 0; size < state.text().size(); ++size) {
+    EXPECT_FALSE(SignedState::parse(state.text().substr(0, size))) << size;
+  }
+}
+
 TEST(KeyHistory, RefusesWhatDoesNotFollow) {
   const auto key = [](char c) {
     return VerifierKey::of("a", SignatureType::kEd25519, std::string(32, c)).text();
