@@ -48,14 +48,8 @@ Result<std::unique_ptr<Strangers>> Strangers::make(const config::Config& config,
     if (!proofs) return std::unexpected(proofs.error());
     made->proofs_ = std::move(*proofs);
   }
-  if (!config.keys.identity_exchange.empty()) {
-    Strangers* const self = made.get();
-    auto exchange = keys::TokenExchange::make(
-        config.keys.identity_exchange, made->sources_, {parts.verify, parts.mint}, parts.clock,
-        [self](const keys::Exchanged& granted) { return self->mint(granted); });
-    if (!exchange) return std::unexpected(exchange.error());
-    made->exchange_ = std::move(*exchange);
-  }
+  const Result<void> taken = made->take(config);
+  if (!taken) return std::unexpected(taken.error());
   const keys::LeakReportConfig& leaks = config.keys.leak_report;
   if (leaks.github_keys_url || leaks.github_keys_file || leaks.secret) {
     auto signatures = keys::LeakReportKeys::make(leaks, made->sources_);
@@ -63,6 +57,17 @@ Result<std::unique_ptr<Strangers>> Strangers::make(const config::Config& config,
     made->leak_signatures_ = std::move(*signatures);
   }
   return made;
+}
+
+Result<void> Strangers::take(const config::Config& config) {
+  if (exchange_) return exchange_->take(config.keys.identity_exchange);
+  if (config.keys.identity_exchange.empty()) return {};
+  auto exchange = keys::TokenExchange::make(
+      config.keys.identity_exchange, sources_, {parts_.verify, parts_.mint}, parts_.clock,
+      [this](const keys::Exchanged& granted) { return mint(granted); });
+  if (!exchange) return std::unexpected(exchange.error());
+  exchange_ = std::move(*exchange);
+  return {};
 }
 
 void Strangers::add_routes(std::vector<std::unique_ptr<OwnRoute>>& routes) {

@@ -36,6 +36,11 @@ class Strangers final : public keys::LeakReceiver {
   // kInvalid: an issuer or a place of keys that cannot be used.
   static Result<std::unique_ptr<Strangers>> make(const config::Config& config, StrangerParts parts);
 
+  // A new configuration: identity mappings that are not in it mint nothing any more, also for the
+  // ways that are under way; new ones need routes, so call it before those are added. Proofs and
+  // leak reports stay as they were at the start. kInvalid: nothing changes. On the house's loop.
+  Result<void> take(const config::Config& config);
+
   // The routes for one thread of the gate.
   void add_routes(std::vector<std::unique_ptr<OwnRoute>>& routes);
   // Null where http.public_url is not configured: keys that are bound to a proof open nothing then.

@@ -38,6 +38,7 @@ struct IdentityMapping {
   std::string module = "unlisted", purpose = "unlisted";
   std::optional<std::string> upstream;
   bool single_use = false;  // the same token is never exchanged twice
+  friend bool operator==(const IdentityMapping&, const IdentityMapping&) = default;
 };
 
 struct LeakReportConfig {

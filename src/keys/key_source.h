@@ -95,7 +95,7 @@ class KeySource {
 class KeySources {
  public:
   explicit KeySources(FetchParts parts) : parts_(parts) {}
-  // The source lives as long as this. Not concurrently with keep_fresh.
+  // The source lives as long as this. On the loop of keep_fresh, or before that runs.
   Result<KeySource*> add(KeySource::Place place);
 
   // Keeps them all fresh; never ends. Spawn it on one loop, which must drop its tasks before this

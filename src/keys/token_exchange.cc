@@ -100,6 +100,7 @@ struct TokenExchange::Case {
   }
 
   Jwt jwt;
+  Mappings mappings;  // keeps `mapping`
   const Mapping* mapping = nullptr;
   std::shared_ptr<const KeySet> keys;
   Exchanged granted;
@@ -113,8 +114,9 @@ struct TokenExchange::Case {
   std::shared_ptr<std::atomic<int>> minting_;  // null: no key is being made
 };
 
-TokenExchange::TokenExchange(Threads threads, const Clock& clock, Mint mint)
-    : threads_(threads),
+TokenExchange::TokenExchange(KeySources& sources, Threads threads, const Clock& clock, Mint mint)
+    : sources_(sources),
+      threads_(threads),
       clock_(clock),
       mint_(std::move(mint)),
       started_(clock.now()),
@@ -123,7 +125,14 @@ TokenExchange::TokenExchange(Threads threads, const Clock& clock, Mint mint)
 Result<std::unique_ptr<TokenExchange>> TokenExchange::make(
     const std::vector<IdentityMapping>& mappings, KeySources& sources, Threads threads,
     const Clock& clock, Mint mint) {
-  std::unique_ptr<TokenExchange> made(new TokenExchange(threads, clock, std::move(mint)));
+  std::unique_ptr<TokenExchange> made(new TokenExchange(sources, threads, clock, std::move(mint)));
+  const Result<void> taken = made->take(mappings);
+  if (!taken) return std::unexpected(taken.error());
+  return made;
+}
+
+Result<void> TokenExchange::take(const std::vector<IdentityMapping>& mappings) {
+  auto next = std::make_shared<std::vector<Mapping>>();
   for (const IdentityMapping& config : mappings) {
     const Result<void> good = check_mapping(config);
     if (!good) return fail(Code::kInvalid, config.name + ": " + good.error().what);
@@ -132,9 +141,9 @@ Result<std::unique_ptr<TokenExchange>> TokenExchange::make(
     place.file = config.jwks_file;
     if (!place.url && !place.file) place.issuer = config.issuer;
     if (!place.file) place.ca_file = config.ca_file;
-    const Result<KeySource*> source = sources.add(std::move(place));
+    const Result<KeySource*> source = sources_.add(std::move(place));
     if (!source) return fail(source.error().code, config.name + ": " + source.error().what);
-    Mapping& mapping = made->mappings_.emplace_back();
+    Mapping& mapping = next->emplace_back();
     mapping.config = config;
     mapping.source = *source;
     mapping.expected = {.issuer = config.issuer, .audience = config.audience, .algorithms = {}};
@@ -142,14 +151,26 @@ Result<std::unique_ptr<TokenExchange>> TokenExchange::make(
       mapping.expected.algorithms.push_back(*parse_signature_algorithm(algorithm));
     }
   }
-  return made;
+  const std::lock_guard lock(mutex_);
+  mappings_ = std::move(next);
+  return {};
+}
+
+TokenExchange::Mappings TokenExchange::mappings() const {
+  const std::lock_guard lock(mutex_);
+  return mappings_;
+}
+
+bool TokenExchange::stands(const IdentityMapping& mapping) const {
+  const Mappings now = mappings();
+  return std::ranges::find(*now, mapping, &Mapping::config) != now->end();
 }
 
 // The first mapping that fits. The reason that is told is that of the mapping that came nearest.
 std::expected<const TokenExchange::Mapping*, ExchangeFault> TokenExchange::match(
-    const Jwt& jwt, UtcTime now) const {
+    const std::vector<Mapping>& mappings, const Jwt& jwt, UtcTime now) {
   const char* reason = name(JwtFault::kIssuer);
-  for (const Mapping& mapping : mappings_) {
+  for (const Mapping& mapping : mappings) {
     const JwtFault fault = check_jwt(jwt, mapping.expected, now);
     if (fault == JwtFault::kIssuer) continue;
     if (fault != JwtFault::kNone) {
@@ -216,6 +237,11 @@ void TokenExchange::decide(Case& of) {
     if (seen == ReplayMemory::Seen::kFull) of.result = unavailable("exchange_memory_full");
     if (seen != ReplayMemory::Seen::kFirstTime) return;
   }
+  // As late as can be: it may have been taken out while the signature was verified.
+  if (!stands(of.mapping->config)) {
+    of.result = refuse("invalid_grant", "exchange_mapping_removed");
+    return;
+  }
   Result<Issued> issued = mint_(of.granted);
   if (!issued) {
     log::error("keys.exchange_failed",
@@ -233,7 +259,8 @@ Task<std::expected<Granted, ExchangeFault>> TokenExchange::exchange(net::Loop& l
   const UtcTime now = clock_.now();
   auto jwt = Jwt::parse(request.subject_token.reveal());
   if (!jwt) co_return refuse("invalid_grant", name(jwt.error()));
-  const auto mapping = match(*jwt, now);
+  const Mappings known = mappings();
+  const auto mapping = match(*known, *jwt, now);
   if (!mapping) co_return std::unexpected(mapping.error());
   auto granted = grant(**mapping, *jwt, request, binding, now);
   if (!granted) co_return std::unexpected(granted.error());
@@ -248,6 +275,7 @@ Task<std::expected<Granted, ExchangeFault>> TokenExchange::exchange(net::Loop& l
   auto place = places_.take(binding.source);
   if (!place) co_return unavailable("exchange_busy");
   auto of = std::make_shared<Case>(std::move(*place), std::move(*jwt));
+  of->mappings = known;
   of->mapping = *mapping;
   of->keys = std::move(*keys);
   of->granted = std::move(*granted);

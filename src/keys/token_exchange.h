@@ -8,6 +8,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,6 +89,11 @@ class TokenExchange {
                                                      KeySources& sources, Threads threads,
                                                      const Clock& clock, Mint mint);
 
+  // A new configuration: what is not in it any more mints nothing from now on, not even for
+  // requests under way. kInvalid, and nothing changes: as make(). On the loop of the sources'
+  // keep_fresh.
+  Result<void> take(const std::vector<IdentityMapping>& mappings);
+
   // A signature is verified only when issuer, audience, algorithm, times, claims and the key's name
   // fit. `loop` is the caller's.
   Task<std::expected<Granted, ExchangeFault>> exchange(net::Loop& loop, ExchangeRequest request,
@@ -101,14 +107,20 @@ class TokenExchange {
   };
   struct Case;  // one request on its way
 
-  TokenExchange(Threads threads, const Clock& clock, Mint mint);
-  std::expected<const Mapping*, ExchangeFault> match(const Jwt& jwt, UtcTime now) const;
+  TokenExchange(KeySources& sources, Threads threads, const Clock& clock, Mint mint);
+  using Mappings = std::shared_ptr<const std::vector<Mapping>>;
+  Mappings mappings() const;
+  bool stands(const IdentityMapping& mapping) const;  // in the configuration as it is now
+  static std::expected<const Mapping*, ExchangeFault> match(const std::vector<Mapping>& mappings,
+                                                            const Jwt& jwt, UtcTime now);
   std::expected<Exchanged, ExchangeFault> grant(const Mapping& mapping, const Jwt& jwt,
                                                 const ExchangeRequest& request,
                                                 const ExchangeBinding& binding, UtcTime now) const;
   void decide(Case& of);  // on a thread of `mint`
 
-  std::vector<Mapping> mappings_;
+  mutable std::mutex mutex_;
+  Mappings mappings_ = std::make_shared<const std::vector<Mapping>>();  // under mutex_
+  KeySources& sources_;
   const Threads threads_;
   const Clock& clock_;
   const Mint mint_;

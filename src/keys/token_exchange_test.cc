@@ -425,6 +425,50 @@ TEST_F(TokenExchangeTest, KeysAreBoundToWhatWasShown) {
   EXPECT_EQ(asked_.size(), 1U);
 }
 
+TEST_F(TokenExchangeTest, AMappingThatWasTakenOutMintsNothing) {
+  open();
+  EXPECT_EQ(say(form(token())).answer.status, 200);
+  EXPECT_EQ(asked_.back().spec.mapping, "ci") << "the key remembers it";
+  ASSERT_TRUE(exchange_->take({}));
+  Said said = say(form(token()));
+  EXPECT_EQ(said.error(), "invalid_grant");
+  IdentityMapping other = mapping_;
+  other.principal = "x";
+  other.claims = {{"repository", "else/*"}};
+  ASSERT_TRUE(exchange_->take({other}));
+  EXPECT_EQ(say(form(token())).reason, "exchange_claims") << "the new rules count";
+  IdentityMapping broken = mapping_;
+  broken.claims.clear();
+  EXPECT_FALSE(exchange_->take({mapping_, broken}));
+  EXPECT_EQ(say(form(token())).error(), "invalid_grant") << "a bad configuration changes nothing";
+  ASSERT_TRUE(exchange_->take({mapping_}));
+  EXPECT_EQ(say(form(token())).answer.status, 200) << "it is back";
+  EXPECT_EQ(asked_.size(), 2u);
+}
+
+Task<void> exchange_once(net::Loop& loop, TokenExchange& exchange, ExchangeRequest request,
+                         ExchangeBinding binding, string& heard) {
+  auto outcome = co_await exchange.exchange(loop, std::move(request), std::move(binding));
+  heard = outcome ? "key" : outcome.error().reason;
+}
+
+// The proof is asked for between signature and key: that is where the configuration changes here.
+TEST_F(TokenExchangeTest, AMappingThatIsTakenOutMeanwhileMintsNothing) {
+  open();
+  ExchangeRequest request{Secret(token()), ""};
+  ExchangeBinding binding;
+  binding.source = *IpAddress::parse("192.0.2.7");
+  binding.prove = [this]() -> std::expected<string, const char*> {
+    EXPECT_TRUE(exchange_->take({}));
+    return string(43, 'A');
+  };
+  net::Loop loop;
+  string heard;
+  net::run_on(loop, exchange_once(loop, *exchange_, std::move(request), std::move(binding), heard));
+  EXPECT_EQ(heard, "exchange_mapping_removed");
+  EXPECT_TRUE(asked_.empty());
+}
+
 TEST_F(TokenExchangeTest, TakesItsOwnRouteOnly) {
   open();
   ExchangeRoute route(*exchange_, nullptr, clock_);
