@@ -24,7 +24,8 @@ std::string host_name() {
 Result<std::unique_ptr<notify::Sinks>> open_sinks(const config::Config& config,
                                                   audit::FileSystem& files,
                                                   const Recorder& recorder, net::Resolver& resolver,
-                                                  const Clock& clock) {
+                                                  const Clock& clock,
+                                                  const std::vector<const MetricSource*>* metrics) {
   std::string origin;
   if (config.audit.enabled && !config.notify.sinks.empty()) {
     Result<std::string> named =
@@ -37,7 +38,8 @@ Result<std::unique_ptr<notify::Sinks>> open_sinks(const config::Config& config,
                                                .clock = clock,
                                                .origin = std::move(origin),
                                                .host = host_name(),
-                                               .version = std::string(kVersion)});
+                                               .version = std::string(kVersion),
+                                               .metrics = metrics});
 }
 
 }  // namespace sallyport::cli

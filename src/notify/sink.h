@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "event/event.h"
+#include "event/ports/metrics.h"
 #include "net/connect.h"
 #include "net/loop.h"
 #include "notify/config.h"
@@ -58,6 +59,9 @@ struct SinkParts {
   std::string origin;   // of the log: with the seq it names a record everywhere
   std::string host;     // of this machine, as receivers show it
   std::string version;  // of this program
+  // What is counted in the house, for receivers of metrics; filled before the sinks start. Null:
+  // nothing.
+  const std::vector<const MetricSource*>* metrics = nullptr;
 };
 
 class Sink {

@@ -6,8 +6,11 @@
 
 #include "notify/datadog.h"
 #include "notify/elasticsearch.h"
+#include "notify/otlp.h"
+#include "notify/sentry.h"
 #include "notify/slack.h"
 #include "notify/splunk.h"
+#include "notify/syslog.h"
 #include "notify/webhook.h"
 
 namespace sallyport::notify {
@@ -15,6 +18,9 @@ namespace {
 
 // What a person, or somebody's program, wants to hear of at once.
 constexpr std::string_view kNews = "finding,incident,action,breaker,provider";
+
+// What somebody has to repair.
+constexpr std::string_view kTrouble = "failed,finding,incident,action,breaker,provider";
 
 constexpr SinkType kSinkTypes[] = {
     {"webhook", "Signed messages by Standard Webhooks to any address, one a record.", Need::kMust,
@@ -29,6 +35,12 @@ constexpr SinkType kSinkTypes[] = {
      kSplunkOptions, make_splunk, check_splunk},
     {"datadog", "Datadog's intake for logs.", Need::kMay, Need::kMust, Need::kNo, "all",
      kDatadogOptions, make_datadog, check_datadog},
+    {"otlp", "OpenTelemetry: logs, traces and metrics over OTLP/HTTP in JSON.", Need::kMust,
+     Need::kMay, Need::kNo, "all", kOtlpOptions, make_otlp, check_otlp},
+    {"sentry", "Sentry: what is wrong with the gate or its provider, as error events.", Need::kNo,
+     Need::kMust, Need::kNo, kTrouble, kSentryOptions, make_sentry, check_sentry},
+    {"syslog", "A syslog server (RFC 5424) over TCP or TLS.", Need::kMust, Need::kNo, Need::kNo,
+     "all", kSyslogOptions, make_syslog, check_syslog},
 };
 
 constexpr std::size_t kBatchRecordsMax = 10'000;
@@ -45,7 +57,7 @@ std::unexpected<Error> wrong(std::string_view field, std::string_view why) {
 }
 
 bool is_filter(std::string_view word) {
-  return word == "all" || word == "refused" || parse_kind(word).has_value() ||
+  return word == "all" || word == "refused" || word == "failed" || parse_kind(word).has_value() ||
          std::ranges::find(kComing, word) != std::end(kComing);
 }
 
@@ -127,6 +139,7 @@ std::vector<std::string> effective_only(const SinkConfig& config, const SinkType
 bool goes(const std::vector<std::string>& only, const Event& event) {
   return std::ranges::any_of(only, [&](std::string_view word) {
     if (word == "all") return true;
+    if (word == "failed") return event.kind == Kind::kRequest && event.status.value_or(0) >= 500;
     if (word == "refused") return event.kind == Kind::kRequest && event.status.value_or(0) >= 400;
     return word == name(event.kind);
   });

@@ -61,6 +61,7 @@ TEST(SinkTable, OnlyChooses) {
       {{"all"}, Kind::kIntent, {}, true},        {{"refused"}, Kind::kRequest, 401, true},
       {{"refused"}, Kind::kRequest, 200, false}, {{"refused"}, Kind::kRequest, {}, false},
       {{"refused"}, Kind::kAdmin, 403, false},   {{"admin", "action"}, Kind::kAction, {}, true},
+      {{"failed"}, Kind::kRequest, 503, true},   {{"failed"}, Kind::kRequest, 403, false},
       {{"admin"}, Kind::kAction, {}, false},     {{"request"}, Kind::kRequest, {}, true},
   };
   for (const GoesCase& test : cases) {
