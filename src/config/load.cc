@@ -212,8 +212,7 @@ class Loader {
 
   // Defaults that depend on other fields.
   void finish() {
-    audit::fill_paths(config_.audit,
-                      config_.store.path.substr(0, config_.store.path.rfind('/')));
+    audit::fill_paths(config_.audit, config_.store.path.substr(0, config_.store.path.rfind('/')));
     for (upstream::UpstreamConfig& upstream : config_.upstream.upstreams) {
       if (upstream.api_key && upstream.api_key_id.empty()) upstream.api_key_id = upstream.name;
     }
