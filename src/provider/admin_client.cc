@@ -246,9 +246,9 @@ Task<Result<std::vector<UsageResult>>> AdminClient::usage_completions(UsageQuery
   TakeItem take = [found](const JsonValue& item) { return read_usage_bucket(item, *found); };
   Task<Result<void>> walking =
       walk("/organization/usage/completions" + window_of(query) +
-               "&bucket_width=1m&group_by%5B%5D=api_key_id&group_by%5B%5D=user_id"
-               "&group_by%5B%5D=model"
-               "&limit=1440",
+               (query.hourly ? "&bucket_width=1h&limit=24" : "&bucket_width=1m&limit=1440") +
+               "&group_by%5B%5D=api_key_id&group_by%5B%5D=user_id&group_by%5B%5D=model"
+               "&group_by%5B%5D=batch",
            "page", std::move(take));
   Result<void> walked = co_await walking;
   if (!walked) co_return std::unexpected(std::move(walked).error());
@@ -259,7 +259,8 @@ Task<Result<std::vector<CostResult>>> AdminClient::costs(UsageQuery query) const
   auto found = std::make_shared<std::vector<CostResult>>();
   TakeItem take = [found](const JsonValue& item) { return read_cost_bucket(item, *found); };
   Task<Result<void>> walking = walk("/organization/costs" + window_of(query) +
-                                        "&bucket_width=1d&group_by%5B%5D=api_key_id&limit=180",
+                                        "&bucket_width=1d&group_by%5B%5D=api_key_id"
+                                        "&group_by%5B%5D=line_item&limit=180",
                                     "page", std::move(take));
   Result<void> walked = co_await walking;
   if (!walked) co_return std::unexpected(std::move(walked).error());

@@ -67,11 +67,13 @@ struct UsageResult {
   // Where it names no key, who used it (a service account, a person); empty: it names nobody.
   std::string api_key_id;
   std::string model;
+  bool batch = false;
   std::int64_t input_tokens = 0, cached_tokens = 0, output_tokens = 0, requests = 0;
 };
 struct CostResult {
   std::int64_t start_time_s = 0, end_time_s = 0;
   std::string api_key_id, project_id;
+  std::string line_item;      // "gpt-4o, input"; empty: not told
   std::int64_t nano_usd = 0;  // other currencies are left out
   bool other_currency = false;
 };
@@ -97,6 +99,7 @@ struct AuditLogPage {
 struct UsageQuery {
   std::int64_t start_time_s = 0, end_time_s = 0;
   std::vector<std::string> project_ids = {};
+  bool hourly = false;  // buckets of usage are hours, not minutes
 };
 
 class AdminClient {
@@ -122,9 +125,9 @@ class AdminClient {
   Task<Result<std::vector<AdminKey>>> list_admin_keys() const;
   Task<Result<void>> delete_admin_key(std::string id) const;
 
-  // Buckets of one minute, by key and model.
+  // Buckets of one minute (or hour), by key, model and batch.
   Task<Result<std::vector<UsageResult>>> usage_completions(UsageQuery query) const;
-  // Buckets of one day, by key.
+  // Buckets of one day, by key and line item.
   Task<Result<std::vector<CostResult>>> costs(UsageQuery query) const;
   // One page of at most 100, of what took effect at `since_s` or later; `after` is the last id of
   // the page before, or empty.

@@ -163,6 +163,7 @@ bool read_usage_bucket(const JsonValue& bucket, std::vector<UsageResult>& into) 
     // An exchanged token has no key: there the provider tells its service account.
     if (usage.api_key_id.empty()) usage.api_key_id = text_of(item, "user_id");
     usage.model = text_of(item, "model");
+    usage.batch = bool_of(item, "batch").value_or(false);
     if (!count_of(item, "input_tokens", usage.input_tokens) ||
         !count_of(item, "input_cached_tokens", usage.cached_tokens) ||
         !count_of(item, "output_tokens", usage.output_tokens) ||
@@ -184,6 +185,7 @@ bool read_cost_bucket(const JsonValue& bucket, std::vector<CostResult>& into) {
     cost.end_time_s = *end;
     cost.api_key_id = text_of(item, "api_key_id");
     cost.project_id = text_of(item, "project_id");
+    cost.line_item = text_of(item, "line_item");
     const auto amount = object_of(item, "amount");
     const auto value = amount ? amount->at("value") : std::nullopt;
     const auto usd = value ? value->number() : std::nullopt;

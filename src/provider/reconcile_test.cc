@@ -58,7 +58,6 @@ struct Case {
   std::vector<Spent> theirs, ours;
   std::string verdicts;  // "key=verdict excess", by key
   bool every_key = false;
-  std::map<std::string, UtcTime> told = {};
 };
 
 const Case kCases[] = {
@@ -120,24 +119,11 @@ const Case kCases[] = {
      {},
      "key_a=agrees 0 user-eve=gateway_bypass 500 unknown",
      true},
-    {"what was told is not told again",
-     {{"key_a", 5, 7}},
-     {},
-     "key_a=agrees 0",
-     false,
-     {{"key_a", kFrom + 10min}}},
-    {"but what came after it is",
-     {{"key_a", 5, 7}, {"key_a", 12, 9}},
-     {},
-     "key_a=gateway_bypass 9",
-     false,
-     {{"key_a", kFrom + 10min}}},
 };
 
 TEST(CompareUsage, Verdicts) {
   for (const Case& c : kCases) {
     CompareRules rules{.tolerance = 0.02, .every_key = c.every_key, .known = {"key_a"}};
-    rules.told_until = c.told;
     const Reconciliation result =
         compare_usage(theirs_of(c.theirs), ours_of(c.ours), kFrom, kTo, rules);
     std::string got;
@@ -149,24 +135,210 @@ TEST(CompareUsage, Verdicts) {
   }
 }
 
-TEST(CompareCosts, ADayOfMoneyIsComparedWherePricesAreOurs) {
+std::string verdicts_of(const Reconciliation& result) {
+  std::string got;
+  for (const ReconcileRow& row : result.rows) {
+    got += (got.empty() ? "" : " ") + row.provider_key_id + "=" + std::string(name(row.verdict)) +
+           " " + std::to_string(row.excess_tokens);
+  }
+  return got;
+}
+
+// Calls of ours that told no usage, against what the provider billed.
+struct UncertainCase {
+  const char* why;
+  std::vector<UsageMinute> ours;
+  std::vector<UsageResult> theirs;
+  std::string verdict;  // of key_a
+  std::int64_t uncertain = 0;
+};
+
+UsageMinute minute_of(int minute, UsageMinute one) {
+  one.minute = kFrom + std::chrono::minutes(minute);
+  if (one.provider_key_id.empty()) one.provider_key_id = "key_a";
+  return one;
+}
+
+std::vector<UsageResult> billed(int minute, std::int64_t tokens, std::int64_t requests = 1,
+                                bool batch = false) {
+  auto out = theirs_of({{"key_a", minute, tokens}});
+  out[0].requests = requests;
+  out[0].batch = batch;
+  return out;
+}
+
+const UncertainCase kUncertain[] = {
+    {"a stream cut off before its usage was told",
+     {minute_of(5, {.unknown_requests = 1, .unknown_tokens = 5000})},
+     billed(5, 252),
+     "uncertain 252",
+     5000},
+    {"more than it can have used is somebody else's",
+     {minute_of(5, {.unknown_requests = 1, .unknown_tokens = 5000})},
+     billed(5, 5101),
+     "gateway_bypass 5101",
+     5000},
+    {"and so are more calls than we made, however small",
+     {minute_of(5, {.unknown_requests = 1, .unknown_tokens = 5000})},
+     billed(5, 300, 2),
+     "gateway_bypass 300",
+     5000},
+    {"one that the provider refused may be among those it counts",
+     {minute_of(5, {.unknown_requests = 1, .unknown_tokens = 5000, .refused_requests = 1})},
+     billed(5, 300, 2),
+     "uncertain 300",
+     5000},
+    {"beside calls that told theirs",
+     {minute_of(5, {.input = 1000, .requests = 1, .unknown_requests = 1, .unknown_tokens = 5000})},
+     billed(5, 5800, 2),
+     "uncertain 4800",
+     5000},
+    {"an hour later it explains nothing",
+     {minute_of(0, {.unknown_requests = 1, .unknown_tokens = 5000}), minute_of(-3, {})},
+     billed(50, 5200),
+     "gateway_bypass 5200",
+     5000},
+    {"before the window it explains nothing",
+     {minute_of(-10, {.unknown_requests = 1, .unknown_tokens = 5000})},
+     billed(5, 252),
+     "gateway_bypass 252"},
+    {"but one in the background may have gone on, in several requests",
+     {minute_of(-50, {.later_requests = 1, .later_tokens = 5000, .several_requests = 1})},
+     billed(5, 4000, 7),
+     "uncertain 4000",
+     5000},
+    {"not for longer than an hour",
+     {minute_of(-63, {.later_requests = 1, .later_tokens = 5000, .several_requests = 1})},
+     billed(5, 4000, 7),
+     "gateway_bypass 4000"},
+    {"a dead process left a call, of which key is not known",
+     {minute_of(5, {.provider_key_id = "*", .unknown_requests = 1, .unknown_tokens = 5000})},
+     billed(5, 252),
+     "uncertain 252",
+     5000},
+    {"a batch of ours ran for a day",
+     {minute_of(-24 * 60, {.batches = 1})},
+     billed(5, 1'000'000, 500, true),
+     "agrees 0"},
+    {"it covers no other calls",
+     {minute_of(-24 * 60, {.batches = 1})},
+     billed(5, 1000),
+     "gateway_bypass 1000"},
+    {"a batch that nobody here began", {}, billed(5, 1000, 5, true), "gateway_bypass 1000"},
+    {"unknown usage is no drift when it was little",
+     {minute_of(30, {.unknown_requests = 1, .unknown_tokens = 5000})},
+     {},
+     "agrees 0",
+     5000},
+};
+
+TEST(CompareUsage, CallsOfOursWithoutKnownUsageAreNoBypassAndCoverForNobody) {
+  for (const UncertainCase& c : kUncertain) {
+    const Reconciliation result =
+        compare_usage(c.theirs, c.ours, kFrom, kTo, {.tolerance = 0.02, .known = {"key_a"}});
+    EXPECT_EQ(verdicts_of(result), "key_a=" + c.verdict) << c.why;
+    if (!result.rows.empty()) EXPECT_EQ(result.rows[0].uncertain_tokens, c.uncertain) << c.why;
+  }
+}
+
+TEST(CompareUsage, AStrangersKeyIsNotCoveredByOurUncertainCalls) {
+  const Reconciliation result = compare_usage(
+      theirs_of({{"key_x", 5, 10}}),
+      {minute_of(5, {.provider_key_id = "*", .unknown_requests = 9, .unknown_tokens = 9'000'000})},
+      kFrom, kTo, {.tolerance = 0.02, .every_key = true, .known = {"key_a"}});
+  EXPECT_EQ(verdicts_of(result), "key_a=agrees 0 key_x=gateway_bypass 10");
+}
+
+// The figures of one key, looked at again and again; what is told is remembered.
+struct Look {
+  const char* why;
+  std::vector<Spent> theirs, ours;
+  std::string verdict;
+};
+const Look kLooks[] = {
+    {"a bypass", {{"key_a", 5, 1000}}, {}, "gateway_bypass 1000"},
+    {"told already", {{"key_a", 5, 1000}}, {}, "agrees 0"},
+    {"late figures of the same minute", {{"key_a", 5, 1700}}, {}, "gateway_bypass 700"},
+    {"and of a minute before it", {{"key_a", 5, 1700}, {"key_a", 3, 9}}, {}, "gateway_bypass 9"},
+    {"the same", {{"key_a", 5, 1700}, {"key_a", 3, 9}}, {}, "agrees 0"},
+    {"calls of ours that both see later",
+     {{"key_a", 5, 2000}, {"key_a", 3, 9}},
+     {{"key_a", 5, 300}},
+     "agrees 0"},
+    {"ours that they do not know yet",
+     {{"key_a", 5, 2000}, {"key_a", 3, 9}},
+     {{"key_a", 5, 300}, {"key_a", 30, 5000}},
+     "usage_drift -5000"},
+    {"they come, in another minute: no bypass",
+     {{"key_a", 5, 2000}, {"key_a", 3, 9}, {"key_a", 30, 2000}, {"key_a", 5, 3000}},
+     {{"key_a", 5, 300}, {"key_a", 30, 5000}},
+     "agrees 0"},
+    {"more than was missing is one",
+     {{"key_a", 3, 9}, {"key_a", 5, 7000}, {"key_a", 30, 2000}},
+     {{"key_a", 5, 300}, {"key_a", 30, 5000}},
+     "gateway_bypass 2000"},
+    {"which is told once",
+     {{"key_a", 3, 9}, {"key_a", 5, 7000}, {"key_a", 30, 2000}},
+     {{"key_a", 5, 300}, {"key_a", 30, 5000}},
+     "agrees 0"},
+};
+
+TEST(CompareUsage, WhatGrewAfterItWasToldIsTold) {
+  CompareRules rules{.tolerance = 0.02, .known = {"key_a"}};
+  for (const Look& look : kLooks) {
+    const Reconciliation result =
+        compare_usage(theirs_of(look.theirs), ours_of(look.ours), kFrom, kTo, rules);
+    EXPECT_EQ(verdicts_of(result), "key_a=" + look.verdict) << look.why;
+    const Verdict verdict = result.rows[0].verdict;
+    if (verdict != Verdict::kAgrees) rules.told["key_a"] = result.rows[0].told;
+  }
+}
+
+struct CostCase {
+  const char* why;
+  std::vector<std::pair<const char*, std::int64_t>> items;  // what was billed, in millicents
+  std::string verdict;
+  std::int64_t their_tokens = 1000;
+  bool batch = false;
+};
+const CostCase kCosts[] = {
+    {"the same", {{"gpt-5.5, input", 40}, {"gpt-5.5, output", 61}}, "agrees"},
+    {"another price", {{"gpt-5.5, input", 130}}, "price_drift"},
+    {"a lower one", {{"gpt-5.5, input", 90}}, "price_drift"},
+    {"what is not of such calls is not compared",
+     {{"gpt-5.5, input", 100},
+      {"text-embedding-3-small, input", 500},
+      {"web search tool calls", 700}},
+     "agrees"},
+    {"nor is a bill without line items", {{"", 300}}, "not_comparable"},
+    {"other tokens cost other money: told as usage",
+     {{"gpt-5.5, input", 200}},
+     "not_comparable",
+     2000},
+    {"batches cost half", {{"gpt-5.5, input", 50}}, "not_comparable", 1000, true},
+};
+
+TEST(CompareCosts, ADayOfMoneyIsComparedWhereItIsOfTheSameCalls) {
   const UtcTime day = std::chrono::floor<std::chrono::days>(kFrom);
-  std::vector<UsageMinute> ours = ours_of({{"key_a", 5, 1000}, {"key_b", 5, 1000}});
-  ours[0].cost = NanoUsd{1'000'000'000};
-  ours[1].cost = NanoUsd{1'000'000'000};
-  const auto cost = [&](const char* key, std::int64_t nano) {
-    return CostResult{.start_time_s = seconds(day),
-                      .end_time_s = seconds(day) + 86'400,
-                      .api_key_id = key,
-                      .project_id = "",
-                      .nano_usd = nano};
-  };
-  const Reconciliation result =
-      compare_costs({cost("key_a", 1'010'000'000), cost("key_b", 1'300'000'000)}, ours, day,
-                    day + std::chrono::days(1), {.tolerance = 0.02});
-  ASSERT_EQ(result.rows.size(), 2u);
-  EXPECT_EQ(name(result.rows[0].verdict), "agrees");
-  EXPECT_EQ(name(result.rows[1].verdict), "price_drift");
+  const UtcTime end = day + std::chrono::days(1);
+  for (const CostCase& c : kCosts) {
+    std::vector<UsageMinute> ours = ours_of({{"key_a", 5, 1000}});
+    ours[0].cost = NanoUsd{1'000'000};
+    std::vector<CostResult> costs;
+    for (const auto& [item, millicents] : c.items) {
+      costs.push_back({.start_time_s = seconds(day),
+                       .end_time_s = seconds(end),
+                       .api_key_id = "key_a",
+                       .project_id = "",
+                       .line_item = item,
+                       .nano_usd = millicents * 10'000});
+    }
+    auto usage = theirs_of({{"key_a", 5, c.their_tokens}});
+    usage[0].batch = c.batch;
+    const Reconciliation result = compare_costs(costs, usage, ours, day, end, {.tolerance = 0.02});
+    ASSERT_EQ(result.rows.size(), 1u);
+    EXPECT_EQ(name(result.rows[0].verdict), c.verdict) << c.why;
+  }
 }
 
 class UsageForTest final : public OwnUsage {

@@ -17,12 +17,12 @@ namespace sallyport {
 inline constexpr std::string_view kAnyProviderKey = "*";
 
 struct UsageMinute {
-  std::string provider_key_id;
+  std::string provider_key_id = {};
   UtcTime minute{};           // its beginning; a call counts in the minute it came in
   std::int64_t input = 0;     // tokens, cached ones among them
   std::int64_t output = 0;    // tokens
   std::int64_t requests = 0;  // whose usage was told: these are the sums above
-  NanoUsd cost;
+  NanoUsd cost = {};
 
   // Calls that were asked and whose usage nobody told us (broken off, failed, still under way), and
   // the most that they can have used.
