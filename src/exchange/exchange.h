@@ -128,6 +128,7 @@ struct Exchange {
   Booked booked;
   std::unique_ptr<StageState> budgets;
   bool written_before_call = false;    // the intent must be written before the provider is asked
+  bool drain_for_usage = false;        // when the client leaves, the provider is heard out a moment
   std::string limit_fields;            // header lines (with CRLF) on whatever answer is given
   bool usage_asked_by_client = false;  // stream_options.include_usage of the caller
   bool usage_injected = false;
@@ -138,6 +139,7 @@ struct Exchange {
   std::uint64_t request_bytes = 0;            // of the body as inspected
   std::uint64_t response_bytes = 0;           // of the body, as far as it went to the client
   const char* broken = nullptr;               // stable code when the answer did not end well
+  bool answer_whole = false;                  // broken, but the provider was heard to its end
   std::optional<std::string> error_code;      // of the provider's error envelope or of our refusal
 
   // cancelling: set the reason, then call what upstream hung here

@@ -67,7 +67,11 @@ void Connection::close_if_idle() {
 
 void Connection::cut(Cancel why) {
   if (exchange_ == nullptr) return;
-  exchange_->cancel(why);
+  if (why == Cancel::kClientGone) {
+    client_gone(*exchange_);
+  } else {
+    exchange_->cancel(why);
+  }
   incoming_.abandon();
   if (!cut_timer_.armed()) hurry();
 }
@@ -232,7 +236,9 @@ Task<bool> Connection::one_exchange() {
   stream_->handle().on_hangup(nullptr);
   half_close_timer_.disarm();
   cut_timer_.disarm();
+  drain_timer_.disarm();
   watching_client_ = false;
+  relaying_ = false;
   exchange_ = nullptr;
   co_return keep && !worker_.draining();
 }
@@ -254,7 +260,7 @@ void Connection::watch_client(Exchange& x) {
   if (std::exchange(watching_client_, true)) return;
   stream_->handle().on_hangup([this, &x] {
     if (stream_->handle().peer_reset()) {
-      x.cancel(Cancel::kClientGone);
+      client_gone(x);
       return;
     }
     worker_.loop().arm(

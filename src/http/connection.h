@@ -54,6 +54,9 @@ class Connection {
   Task<bool> relay(Exchange& x);
   Task<void> relay_rest(Exchange& x, Framing framing);
   Task<void> drop_rest(Exchange& x);
+  void client_gone(Exchange& x);
+  Task<void> drain(Exchange& x);
+  Task<void> end_without_client(Exchange& x, Framing framing);
   Task<void> break_off(Exchange& x, Error why, Framing framing);
   Task<bool> settle(Exchange& x, std::size_t admitted);
   Task<bool> send(Exchange& x, std::string_view head, std::string_view piece, Framing framing,
@@ -78,9 +81,11 @@ class Connection {
   Exchange* exchange_ = nullptr;
   net::Timer half_close_timer_;
   net::Timer cut_timer_;
+  net::Timer drain_timer_;
   std::size_t head_start_ = 0;  // of the head in input_.bytes, between read_head and begin
   std::size_t head_size_ = 0;
   bool watching_client_ = false;
+  bool relaying_ = false;  // the answer's body is on its way
   int minor_ = 1;
   bool client_keeps_alive_ = true;
   bool head_method_ = false;

@@ -45,6 +45,11 @@ Refusal bad_gateway(const BrokenAnswer& broken) {
 
 constexpr std::int64_t kAfterEndMs = 250;
 
+// How long and how far a provider is heard out whose client has left. Its usage stands at the end;
+// what takes longer costs more to hear than the reservation that stands.
+constexpr std::int64_t kDrainMs = 2'000;
+constexpr std::size_t kDrainBytesMax = 1 << 20;
+
 bool has_no_body(int status) { return status == 204 || status == 304 || status < 200; }
 
 }  // namespace
@@ -94,7 +99,7 @@ Task<bool> Connection::send(Exchange& x, std::string_view head, std::string_view
   const Result<void> written = co_await stream_->write_all(used, write_deadline());
   if (!written) {
     end_with_reset(framing);
-    x.cancel(Cancel::kClientGone);  // unless it was cut before: then that is why
+    client_gone(x);  // unless it was cut before: then that is why
     x.broken = broken_answer(x, written.error()).code;
     co_return false;
   }
@@ -148,9 +153,45 @@ Framing Connection::framing_of(const Answer& answer) const {
   return !answer.body && bare ? Framing::kNone : Framing::kLength;
 }
 
+// The provider is told at once, unless a hard budget waits for its word about what it made.
+void Connection::client_gone(Exchange& x) {
+  if (!x.drain_for_usage || !relaying_) return x.cancel(Cancel::kClientGone);
+  if (x.cancelled != Cancel::kNone) return;
+  x.cancelled = Cancel::kClientGone;
+  worker_.loop().arm(
+      drain_timer_, worker_.loop().now_ms() + kDrainMs,
+      [](void* exchange) {
+        auto* const left = static_cast<Exchange*>(exchange);
+        if (left->on_cancel) left->on_cancel();
+      },
+      &x);
+}
+
+// Reads the rest of an answer that nobody listens to any more, for the stages that count.
+Task<void> Connection::drain(Exchange& x) {
+  if (!x.drain_for_usage || x.cancelled != Cancel::kClientGone || !x.answer.body) co_return;
+  std::size_t bytes = 0;
+  while (!x.answer.body->finished()) {
+    if (bytes > kDrainBytesMax) co_return;
+    const Result<std::string_view> piece = co_await x.answer.body->pull();
+    if (!piece) co_return;
+    if (piece->empty()) break;
+    bytes += piece->size();
+  }
+  x.answer_whole = true;
+}
+
+Task<void> Connection::end_without_client(Exchange& x, Framing framing) {
+  x.broken = "client_gone";
+  co_await drain(x);
+  co_await settle(x, way_->stages.size());
+  end_with_reset(framing);
+}
+
 Task<bool> Connection::relay(Exchange& x) {
   const std::size_t admitted = way_->stages.size();
   const bool streams = open_answer(x);
+  relaying_ = x.cancelled == Cancel::kNone;
 
   if (x.intent) {  // invariant 1: durable before the first byte
     const Result<std::uint64_t> durable = co_await Ticket::wait(x.intent);
@@ -188,6 +229,10 @@ Task<bool> Connection::relay(Exchange& x) {
       co_return false;
     }
     piece = *first;
+    if (x.cancelled == Cancel::kClientGone && !piece.empty()) {
+      co_await end_without_client(x, framing);
+      co_return false;
+    }
   }
   const bool more = x.answer.body && !broken_ && !piece.empty() && !x.answer.body->finished();
   if (!broken_) account(x, piece);
@@ -197,10 +242,12 @@ Task<bool> Connection::relay(Exchange& x) {
     if (sent) {
       co_await relay_rest(x, framing);
     } else {
+      co_await drain(x);
       co_await settle(x, admitted);
     }
     co_return keep_alive && !broken_ && x.broken == nullptr;
   }
+  if (broken_) co_await drain(x);  // the head found nobody
   const bool recorded = co_await settle(x, admitted);
   if (!recorded && way_->refuse_without_record) {
     if (head.empty()) end_with_reset(framing);  // it has begun: it must not look whole
@@ -225,6 +272,10 @@ Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
       co_await break_off(x, next.error(), framing);
       co_return;
     }
+    if (x.cancelled == Cancel::kClientGone && !next->empty()) {
+      co_await end_without_client(x, framing);
+      co_return;
+    }
     const bool last = next->empty() || x.answer.body->finished();
     account(x, *next);
     if (last) {
@@ -238,6 +289,7 @@ Task<void> Connection::relay_rest(Exchange& x, Framing framing) {
     if (last && sent && x.answer.event_stream && !next->empty()) co_await drop_rest(x);
     if (last) co_return;
     if (!sent) {
+      co_await drain(x);
       co_await settle(x, admitted);
       co_return;
     }

@@ -13,8 +13,8 @@ namespace sallyport::meter {
 namespace {
 
 constexpr std::int64_t kOutputUnknown = 131'072;  // of a model whose maximum nobody told us
-// What the provider may have said between the last event that we saw and the moment it noticed
-// that we hung up.
+// Where only soft budgets count: what the provider may have said between the last event that we saw
+// and the moment it noticed that we hung up.
 constexpr std::int64_t kUnseenTokens = 64;
 constexpr std::int64_t kUnseenShare = 8;            // and an eighth of what was seen
 constexpr std::size_t kQuestionBytesMax = 1 << 20;  // larger bodies are counted here only
@@ -31,6 +31,19 @@ std::int64_t product(std::int64_t a, std::int64_t b) {
 
 std::string_view model_of(const Exchange& x) {
   return x.model ? std::string_view(*x.model) : std::string_view();
+}
+
+// Did the provider refuse before the model began? A 4xx says so. Of a 5xx it is not known, and
+// where a hard budget counts it is only believed of its own envelope with a code for being
+// overloaded.
+bool nothing_ran(const Exchange& x, bool hard) {
+  if (!x.upstream_status || *x.upstream_status < 400) return false;
+  if (*x.upstream_status < 500 || !hard || x.method != "POST") return true;
+  constexpr std::string_view kCodes[] = {"overloaded",        "overloaded_error",
+                                         "engine_overloaded", "server_is_overloaded",
+                                         "server_overloaded", "slow_down"};
+  return *x.upstream_status == 503 && x.error_code &&
+         std::ranges::find(kCodes, *x.error_code) != std::end(kCodes);
 }
 
 // What a body says, and what the provider is asked about it. Owns its names: it may be looked at
@@ -56,6 +69,7 @@ struct Budgets::Rules {
   bool budgets = false;     // soft or hard
   bool hard = false;        // a hard one of any unit
   bool hard_spend = false;  // a hard one of money or tokens
+  bool hard_usd = false;    // a hard one of money
   bool token_rate = false;  // tokens a minute
   std::optional<std::int64_t> output_max;
 };
@@ -65,7 +79,8 @@ struct Budgets::State final : StageState {
   Amounts worst;
   CallBounds bounds;
   bool budgets = false;
-  bool bounded = false;  // the output cannot be more than what is held back
+  bool hard = false;        // a hard one among them
+  bool hard_spend = false;  // and one of money or tokens: only the provider's word settles it
   bool reasons = true;
   Generated generated;
   bool counted = false;  // the stream was looked at from its beginning
@@ -86,6 +101,7 @@ Budgets::Rules Budgets::rules_of(const Layer* chain) {
       rules.budgets = true;
       rules.hard |= budget.hard;
       rules.hard_spend |= budget.hard && budget.unit != BudgetUnit::kRequests;
+      rules.hard_usd |= budget.hard && budget.unit == BudgetUnit::kNanoUsd;
     }
   }
   return rules;
@@ -147,6 +163,7 @@ std::optional<Refusal> Budgets::decide(Exchange& x, const Rules& rules,
 
   state->worst.requests = 1;
   if (bounds.kind == CallKind::kBounded) {
+    if (rules.hard_usd) name_tier(x, bounds);
     state->worst.tokens = sum(bounds.input, output);
     const auto cost = prices_->worst_case(model_of(x), {.input = bounds.input,
                                                         .output = output,
@@ -169,7 +186,8 @@ std::optional<Refusal> Budgets::decide(Exchange& x, const Rules& rules,
     state->worst.tokens = 0;
   }
   state->budgets = rules.budgets;
-  state->bounded = rules.hard_spend;
+  state->hard = rules.hard;
+  state->hard_spend = rules.hard_spend;
   const bool named = price != nullptr && price->reasons;
   state->reasons = named ? *price->reasons : may_reason(model_of(x));
   return reserve(x, rules, std::move(state));
@@ -237,6 +255,16 @@ std::optional<Refusal> Budgets::bound_output(Exchange& x, const Rules& rules, Ca
   return std::nullopt;
 }
 
+// Without a word the provider's project decides, which may have bought a dearer tier.
+void Budgets::name_tier(Exchange& x, CallBounds& bounds) {
+  if (!bounds.service_tier.empty() || bounds.tier_field.name.empty()) return;
+  const bool null = bounds.tier_field.replaced > 0;
+  const char* const text = null ? "\"default\"" : ",\"service_tier\":\"default\"";
+  const Result<void> spliced =
+      x.body.splice({bounds.tier_field.offset, bounds.tier_field.replaced, text});
+  bounds.service_tier = spliced ? "default" : "auto";
+}
+
 std::optional<Refusal> Budgets::reserve(Exchange& x, const Rules& rules,
                                         std::unique_ptr<State> state) {
   const bool pass = rules.hard_spend && state->bounds.kind == CallKind::kUnbounded;
@@ -263,6 +291,7 @@ std::optional<Refusal> Budgets::reserve(Exchange& x, const Rules& rules,
     x.booked.reserved_usd = NanoUsd{state->worst.nano_usd};
   }
   x.written_before_call = rules.hard;
+  x.drain_for_usage = rules.hard_spend && state->bounds.kind != CallKind::kFree;
   x.budgets = std::move(state);
   return std::nullopt;
 }
@@ -298,13 +327,16 @@ void Budgets::settle(Exchange& x, State& state) {
   if (x.intent) {
     if (const auto seq = x.intent->seq()) ledger.written(state.reservation, *seq);
   }
-  const bool failed = x.upstream_status && *x.upstream_status >= 400;
   const auto charge = [&](const Amounts& used) {
     if (!state.budgets) return;
+    // Nothing but a request was held back, and it stands: a start reads figures of 0 in a failed
+    // call as a release, and no figures as the whole reservation.
+    const bool bare = state.worst.tokens == 0 && state.worst.nano_usd == 0;
+    if (bare && used.requests > 0 && used.tokens == 0 && used.nano_usd == 0) return;
     x.booked.charged_tokens = used.tokens;
     x.booked.charged_usd = NanoUsd{used.nano_usd};
   };
-  if (!x.asked || failed) {  // nothing was generated
+  if (!x.asked || nothing_ran(x, state.hard && state.bounds.kind != CallKind::kFree)) {
     charge({});
     ledger.release(std::move(state.reservation));
     return;
@@ -327,7 +359,8 @@ bool Budgets::settle_by_usage(Exchange& x, State& state, Amounts& used) const {
     used = {.nano_usd = 0, .tokens = 0, .requests = 1};
     return true;
   }
-  if (!x.usage) return false;
+  const bool so_far = x.answer.event_stream && x.broken != nullptr && !x.answer_whole;
+  if (!x.usage || (so_far && x.usage->input)) return false;
   const Usage& usage = *x.usage;
   if (usage.input && usage.output) {
     used.tokens = sum(*usage.input, *usage.output);
@@ -340,14 +373,16 @@ bool Budgets::settle_by_usage(Exchange& x, State& state, Amounts& used) const {
   return true;
 }
 
-// A stream that ended early: what passed, and a little for what was under way. Not where the model
-// may have thought without showing it.
+// A stream without the provider's usage: what passed, and a little for what was under way. An
+// estimate, so never where a hard budget counts: the provider may have said more than what reached
+// us, while we waited for the client, or after we hung up. Nor where the model may have made what
+// it does not show.
 bool Budgets::settle_by_count(Exchange& x, State& state, Amounts& used) {
-  if (!state.counted || state.reasons || state.generated.uncountable) return false;
+  if (!state.counted || state.hard_spend || state.reasons) return false;
+  if (state.generated.uncountable || state.bounds.output_hidden) return false;
   const std::int64_t seen = state.generated.tokens;
   const std::int64_t unseen = x.broken == nullptr ? 0 : kUnseenTokens + seen / kUnseenShare;
-  std::int64_t output = sum(seen, unseen);
-  if (state.bounded) output = std::min(output, state.worst.tokens - state.bounds.input);
+  const std::int64_t output = sum(seen, unseen);
   Usage counted;
   counted.input = state.bounds.input;
   counted.output = output;

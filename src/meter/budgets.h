@@ -3,8 +3,8 @@
 // chain, and settles when it is over with what the provider says it used. Stands before Metering,
 // so that on the way back usage and cost are known here. Trusts: keys (x.principal), read_body
 // (x.body is checked JSON, x.model). Writes x.budgets, x.booked, x.written_before_call,
-// x.limit_fields, and a splice with the maximum of the output. The one place that keeps a layer's
-// output_tokens_max, budget or not.
+// x.limit_fields, and splices with the maximum of the output and the service tier. The one place
+// that keeps a layer's output_tokens_max, budget or not.
 #pragma once
 
 #include <memory>
@@ -58,6 +58,7 @@ class Budgets final : public Stage {
                                       std::int64_t& output);
   std::optional<Refusal> output_unseen(Exchange& x, const CallBounds& bounds,
                                        std::int64_t limit) const;
+  static void name_tier(Exchange& x, CallBounds& bounds);
   std::optional<Refusal> reserve(Exchange& x, const Rules& rules, std::unique_ptr<State> state);
   void settle(Exchange& x, State& state);
   bool settle_by_usage(Exchange& x, State& state, Amounts& used) const;

@@ -122,7 +122,7 @@ class BudgetsTest : public testing::Test {
   }
 
   // What the stage sees of a stream.
-  void stream(std::initializer_list<std::string_view> chunks) {
+  void stream(const std::vector<std::string_view>& chunks) {
     x_->stream = true;
     x_->asked = true;
     x_->upstream_status = 200;

@@ -25,6 +25,7 @@ TEST_F(BudgetsTest, AMaximumIsWrittenIn) {
   budget(kTokens, 1'000'000);
   EXPECT_EQ(code(), "");
   EXPECT_EQ(x_->body.sent_text(), R"({"max_completion_tokens":8192,"model":"gpt-4o"})");
+  EXPECT_TRUE(x_->drain_for_usage);
   EXPECT_EQ(x_->booked.reserved_tokens, kInput + 8192);
   EXPECT_EQ(x_->booked.reserved_usd, NanoUsd{kInput * 2'000 + 8192 * 8'000});
   EXPECT_EQ(x_->booked.estimated_input_tokens, 100);
@@ -122,24 +123,41 @@ TEST_F(BudgetsTest, OfALayerAboveNoFigureIsTold) {
   EXPECT_EQ(refusal->message, "This call does not fit into this organisation's budget.");
 }
 
-TEST_F(BudgetsTest, AFailedCallIsFree) {
-  budget(kTokens, 1'000'000);
-  for (const int status : {400, 429, 500, 503}) {
+struct FailureCase {
+  const char* why;
+  int status;  // the provider's; 0: nobody was reached
+  const char* code;
+  bool hard;
+  bool free;
+};
+const FailureCase kFailures[] = {
+    {"a bad request", 400, "invalid_request_error", true, true},
+    {"too many", 429, "rate_limit_exceeded", true, true},
+    {"nobody was reached", 0, "", true, true},
+    {"too busy to begin, in its own words", 503, "overloaded", true, true},
+    {"somebody between us and the model", 503, "upstream_error", true, false},
+    {"a fault, perhaps after all was made", 500, "server_error", true, false},
+    {"a word that fits another status", 500, "overloaded", true, false},
+    {"a proxy that gave up waiting", 504, "upstream_error", true, false},
+    {"a soft budget believes it", 500, "server_error", false, true},
+};
+
+TEST_F(BudgetsTest, AFailedCallIsFreeWhereNothingCanHaveRun) {
+  for (const FailureCase& c : kFailures) {
+    budget(kTokens, 1'000'000'000, c.hard);
     call();
-    EXPECT_EQ(code(), "");
-    x_->asked = true;
-    x_->upstream_status = status;
-    x_->answer.status = status;
+    x_->body.bytes = R"({"max_tokens":50})";
+    EXPECT_EQ(code(), "") << c.why;
+    x_->asked = c.status != 0;
+    if (c.status != 0) x_->upstream_status = c.status;
+    x_->answer.status = c.status == 0 ? 502 : c.status;
+    x_->error_code = c.code;
+    const std::int64_t requests = spent(kRequests);  // the account is there since the admission
     finish();
-    EXPECT_EQ(x_->booked.charged_tokens, 0) << status;
+    EXPECT_EQ(x_->booked.charged_tokens, c.free ? 0 : kInput + 50) << c.why;
+    EXPECT_EQ(spent(kRequests) - requests, c.free ? 0 : 1) << c.why;
+    EXPECT_EQ(held(kTokens), 0) << c.why;
   }
-  call();
-  EXPECT_EQ(code(), "");
-  x_->answer.status = 502;  // nobody was reached
-  finish();
-  EXPECT_EQ(spent(kTokens), 0);
-  EXPECT_EQ(spent(kRequests), 0);
-  EXPECT_EQ(held(kTokens), 0);
 }
 
 TEST_F(BudgetsTest, WhatIsNotKnownStands) {
@@ -153,30 +171,125 @@ TEST_F(BudgetsTest, WhatIsNotKnownStands) {
   EXPECT_EQ(x_->booked.charged_tokens, kInput + 50);
 }
 
-TEST_F(BudgetsTest, AStreamThatEndsEarlyIsCounted) {
-  budget(kTokens, 1'000'000);
-  x_->body.bytes = R"({"max_tokens":5000})";
-  EXPECT_EQ(code(), "");
-  stream({R"({"choices":[{"delta":{"role":"assistant","content":""}}]})",
-          R"({"choices":[{"delta":{"content":"abcde"}}]})",
-          R"({"choices":[{"delta":{"content": "\"content\":\"x"}}]})",
-          R"({"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{}"}}]}}]})"});
-  x_->broken = "client_gone";
-  finish();
-  constexpr std::int64_t kSeen = 5 + 12 + 2;
-  EXPECT_EQ(spent(kTokens), kInput + kSeen + 64 + kSeen / 8) << "and what was under way";
-  EXPECT_EQ(x_->usage->estimated, true);
-  EXPECT_EQ(x_->cost_usd, x_->booked.charged_usd);
+struct StreamCase {
+  const char* why;
+  const char* body;
+  std::vector<std::string_view> chunks;
+  std::int64_t seen;  // -1: not counted, the reservation stands
+};
+const StreamCase kStreams[] = {
+    {"text and arguments",
+     R"({"max_tokens":5000})",
+     {R"({"choices":[{"delta":{"role":"assistant","content":""}}]})",
+      R"({"choices":[{"delta":{"content":"abcde"}}]})",
+      R"({"choices":[{"delta":{"content": "\"content\":\"x"}}]})",
+      R"({"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{}"}}]}}]})"},
+     5 + 12 + 2 + 12},
+    {"calls by name only",
+     R"({"max_tokens":5000})",
+     {R"({"choices":[{"delta":{"tool_calls":[{"type":"function","function":{"name":"abc"}}]}}]})"},
+     3 + 12},
+    {"what a tool of free text is given",
+     R"({"max_tokens":5000})",
+     {R"({"choices":[{"delta":{"tool_calls":[{"type":"custom","custom":{"input":"abc"}}]}}]})"},
+     3 + 12},
+    {"sound that nobody asked for",
+     R"({"max_tokens":5000})",
+     {R"({"choices":[{"delta":{"audio":{"data":"AAAA"}}}]})"},
+     -1},
+    {"sound", R"({"max_tokens":5000,"modalities":["text","audio"]})", {}, -1},
+    {"a prediction", R"({"max_tokens":5000,"prediction":{"content":"a"}})", {}, -1},
+};
+
+TEST_F(BudgetsTest, ASoftBudgetCountsAStreamThatEndsEarly) {
+  budget(kTokens, 1'000'000'000, false);
+  for (const StreamCase& c : kStreams) {
+    call();
+    x_->body.bytes = c.body;
+    EXPECT_EQ(code(), "") << c.why;
+    stream(c.chunks);
+    x_->broken = "client_gone";
+    const std::int64_t before = spent(kTokens);
+    finish();
+    const std::int64_t counted = kInput + c.seen + 64 + c.seen / 8;  // and what was under way
+    EXPECT_EQ(spent(kTokens) - before, c.seen < 0 ? x_->booked.reserved_tokens : counted) << c.why;
+    if (c.seen < 0) continue;
+    EXPECT_EQ(x_->usage->estimated, true) << c.why;
+    EXPECT_EQ(x_->cost_usd, x_->booked.charged_usd) << c.why;
+  }
 }
 
-TEST_F(BudgetsTest, ACountIsNeverMoreThanWhatWasHeldBack) {
+// The provider may have said more than what reached us: while the client did not read, we did not
+// either, and what it made meanwhile lies on the way.
+TEST_F(BudgetsTest, AHardBudgetTakesNobodysCountButTheProviders) {
+  for (const bool whole : {false, true}) {
+    budget(kTokens, 1'000'000);
+    const std::int64_t before = whole ? spent(kTokens) : 0;
+    call();
+    x_->body.bytes = R"({"max_tokens":5000})";
+    EXPECT_EQ(code(), "");
+    EXPECT_TRUE(x_->drain_for_usage);
+    stream({R"({"choices":[{"delta":{"content":"abcde"}}]})"});
+    x_->broken = whole ? nullptr : "client_gone";
+    finish();
+    EXPECT_EQ(spent(kTokens) - before, kInput + 5000) << "whole: " << whole;
+  }
+}
+
+TEST_F(BudgetsTest, UsageInTheMiddleOfAStreamIsNoLastWord) {
   budget(kTokens, 1'000'000);
-  x_->body.bytes = R"({"max_tokens":3})";
-  EXPECT_EQ(code(), "");
-  stream({R"({"choices":[{"delta":{"content":"abcdefghijklmnop"}}]})"});
-  x_->broken = "client_gone";
-  finish();
-  EXPECT_EQ(spent(kTokens), kInput + 3);
+  const auto end = [&](const char* broken, bool whole) {
+    call();
+    x_->body.bytes = R"({"max_tokens":5000})";
+    EXPECT_EQ(code(), "");
+    const std::int64_t before = spent(kTokens);
+    stream({});
+    answered(10, 1);
+    x_->broken = broken;
+    x_->answer_whole = whole;
+    finish();
+    return spent(kTokens) - before;
+  };
+  EXPECT_EQ(end("client_gone", false), kInput + 5000);
+  EXPECT_EQ(end("client_gone", true), 11) << "the provider was heard to its end";
+  EXPECT_EQ(end(nullptr, false), 11);
+}
+
+TEST_F(BudgetsTest, TheServiceTierIsNamedWhereMoneyIsCounted) {
+  struct Case {
+    const char* why;
+    const char* path;
+    const char* body;
+    const char* sent;
+    BudgetUnit unit;
+    double factor;  // of 50 tokens' price
+  };
+  constexpr const char* kChat = "/v1/chat/completions";
+  const Case cases[] = {
+      {"none named", kChat, R"({"max_tokens":50,"n":1})",
+       R"({"max_tokens":50,"service_tier":"default","n":1})", kUsd, 1},
+      {"beside a maximum", kChat, R"({"n":1})",
+       R"({"max_completion_tokens":8192,"n":1,"service_tier":"default"})", kUsd, 0},
+      {"in place of a null", "/v1/responses", R"({"max_output_tokens":50,"service_tier":null})",
+       R"({"max_output_tokens":50,"service_tier":"default"})", kUsd, 1},
+      {"the choice of the project may be dear", kChat, R"({"max_tokens":50,"service_tier":"auto"})",
+       nullptr, kUsd, 2.5},
+      {"a cheaper one is not counted on", kChat, R"({"max_tokens":50,"service_tier":"flex"})",
+       nullptr, kUsd, 1},
+      {"tokens are tokens", kChat, R"({"max_tokens":50})", nullptr, kTokens, 0},
+      {"where there are no tiers", "/v1/completions", R"({"max_tokens":50})", nullptr, kUsd, 1},
+  };
+  for (const Case& c : cases) {
+    budget(c.unit, 1'000 * kNanoUsdPerUsd);
+    call();
+    x_->path = c.path;
+    x_->body.bytes = c.body;
+    EXPECT_EQ(code(), "") << c.why;
+    EXPECT_EQ(x_->body.sent_text(), c.sent == nullptr ? c.body : c.sent) << c.why;
+    if (c.factor == 0) continue;
+    const auto nano = static_cast<std::int64_t>(c.factor * (kInput * 2'000 + 50 * 8'000));
+    EXPECT_EQ(x_->booked.reserved_usd, NanoUsd{nano}) << c.why;
+  }
 }
 
 TEST_F(BudgetsTest, AThinkingModelsStreamThatEndsEarlyStands) {

@@ -12,7 +12,7 @@
 namespace sallyport::meter {
 namespace {
 
-constexpr std::int64_t kImageTokensMax = 8'192;    // of one picture; the largest known is 6,240
+constexpr std::int64_t kImageTokensMax = 8'192;    // of a picture that is_bounded_picture() knows
 constexpr std::int64_t kPartialImageTokens = 100;  // of each preview of it
 constexpr std::int64_t kChoicesMax = 1'024;        // the provider allows 128
 constexpr std::int64_t kOutputMax = 1ll << 40;
@@ -85,6 +85,17 @@ bool hosted_tools(std::string_view tools) {
   return false;
 }
 
+// Models whose largest picture is known (6,240 tokens), and what they are known to be asked for. Of
+// a model, size or quality that came later nobody here knows what it takes.
+constexpr std::string_view kPictureModels[] = {"gpt-image-1", "gpt-image-1-mini"};
+constexpr std::string_view kPictureSizes[] = {"", "auto", "1024x1024", "1024x1536", "1536x1024"};
+constexpr std::string_view kPictureQualities[] = {"", "auto", "low", "medium", "high"};
+
+bool is_bounded_picture(std::string_view model, std::string_view size, std::string_view quality) {
+  return any_of(kPictureModels, model) && any_of(kPictureSizes, size) &&
+         any_of(kPictureQualities, quality);
+}
+
 std::int64_t count_prompts(std::string_view prompt) {
   if (!prompt.starts_with('[')) return 1;
   const auto list = JsonValue::parse(prompt);
@@ -114,6 +125,7 @@ class Reading {
     if (responses_) bounds_.field.name = "max_output_tokens";
     if (completions_) bounds_.field.name = "max_tokens";
     if (completions_) bounds_.default_output = kCompletionsDefault;
+    model_ = x.model;
   }
 
   void body(std::string_view bytes) {
@@ -121,6 +133,12 @@ class Reading {
     bounds_.field.offset = bytes.find('{') + 1;
     JsonMember found;
     while (members.next(found)) {
+      // A tier is put behind the first member: before it may come a maximum, behind the last one
+      // the wish for usage, and no two insertions share a place.
+      const bool tiers = chat_ || responses_;
+      if (tiers && bounds_.tier_field.name.empty()) {
+        bounds_.tier_field = {"service_tier", found.value_offset + found.value.size(), 0};
+      }
       if (found.key.contains('\\')) {
         const std::string key = json_unescape(found.key);
         member(key, found);
@@ -135,6 +153,7 @@ class Reading {
       bounds_.choices = kChoicesMax;
     }
     if (images_) {
+      if (!is_bounded_picture(model_, size_, quality_)) bounds_.kind = CallKind::kUnbounded;
       bounds_.fixed_output = n_ * (kImageTokensMax + partial_images_ * kPartialImageTokens);
     }
     if (speech_) bounds_.characters = characters_;
@@ -147,7 +166,7 @@ class Reading {
   void member(std::string_view key, const JsonMember& found) {
     const std::string_view value = found.value;
     const bool null = value == "null";
-    if (key == "service_tier" && !null) bounds_.service_tier = json_string(value).value_or("?");
+    if (key == "service_tier") tier(found, null);
     if (key == "n") number(value, n_, "n");
     if (chat_) chat_member(key, found, null);
     if (responses_) responses_member(key, found, null);
@@ -157,7 +176,9 @@ class Reading {
       if (key == "prompt") prompts_ = count_prompts(value);
     }
     if (run_ && key == "max_completion_tokens") maximum(found, true, "max_completion_tokens");
-    if (images_ && key == "partial_images") number(value, partial_images_, "partial_images");
+    if (images_ && key == "partial_images") number(value, partial_images_, "partial_images", 0);
+    if (images_ && !null && key == "size") size_ = json_string(value).value_or("?");
+    if (images_ && !null && key == "quality") quality_ = json_string(value).value_or("?");
     if (speech_ && key == "input") characters_ = characters_of(value);
   }
 
@@ -165,7 +186,8 @@ class Reading {
     if (key == "max_completion_tokens") maximum(found, true, "max_completion_tokens");
     if (key == "max_tokens") maximum(found, false, "max_tokens");
     if (null) return;
-    if (key == "prediction") predicted_ = true;
+    if (key == "prediction") predicted_ = bounds_.output_hidden = true;
+    if (key == "modalities") bounds_.output_hidden |= names_sound(found.value);
     if (key == "web_search_options") bounds_.kind = CallKind::kUnbounded;
     if (key == "tools" && hosted_tools(found.value)) bounds_.kind = CallKind::kUnbounded;
   }
@@ -175,13 +197,33 @@ class Reading {
     if (null) return;
     if (key == "background" && found.value != "false") bounds_.kind = CallKind::kUnbounded;
     if (key == "tools" && hosted_tools(found.value)) bounds_.kind = CallKind::kUnbounded;
+    // A stored prompt may bring hosted tools and a model of its own.
+    if (key == "prompt") bounds_.kind = CallKind::kUnbounded;
     if (key == "previous_response_id" || key == "conversation" || key == "prompt") unseen_ = true;
+    if (key == "conversation") bounds_.may_grow = true;
   }
 
-  void number(std::string_view value, std::int64_t& place, const char* name) {
+  static bool names_sound(std::string_view modalities) {
+    const auto list = JsonValue::parse(modalities);
+    if (!list) return true;
+    for (const JsonValue& one : list->items()) {
+      if (one.string() != "text") return true;
+    }
+    return false;
+  }
+
+  void tier(const JsonMember& found, bool null) {
+    if (!null) bounds_.service_tier = json_string(found.value).value_or("?");
+    if (null && !bounds_.tier_field.name.empty()) {
+      bounds_.tier_field = {"service_tier", found.value_offset, found.value.size()};
+    }
+  }
+
+  void number(std::string_view value, std::int64_t& place, const char* name,
+              std::uint64_t least = 1) {
     if (value == "null") return;
     const auto read = parse_uint(value);
-    if (!read || *read == 0 || *read > static_cast<std::uint64_t>(kChoicesMax)) {
+    if (!read || *read < least || *read > static_cast<std::uint64_t>(kChoicesMax)) {
       bounds_.wrong = name;
       return;
     }
@@ -210,6 +252,7 @@ class Reading {
   bool run_ = false;
   bool chat_ = false, responses_ = false, completions_ = false, images_ = false, speech_ = false;
   bool unseen_ = false, predicted_ = false;
+  std::string model_, size_, quality_;
   std::int64_t n_ = 1, best_of_ = 1, prompts_ = 1, partial_images_ = 0, characters_ = 0;
 };
 
@@ -266,7 +309,8 @@ std::string count_question(const CallView& call, std::size_t bytes_max) {
 
 void take_provider_count(CallBounds& bounds, std::int64_t tokens) {
   bounds.estimated_input = tokens;
-  bounds.input = with_margin(tokens);
+  const std::int64_t counted = with_margin(tokens);
+  bounds.input = bounds.may_grow ? std::max(bounds.input, counted) : counted;
   if (bounds.more_output > 0) bounds.more_output = bounds.input;
 }
 

@@ -41,12 +41,15 @@ struct CallBounds {
   std::optional<std::int64_t> named_output;  // the caller's own maximum, of one choice
   std::int64_t fixed_output = 0;             // of endpoints without such a field (pictures)
   std::int64_t more_output = 0;              // billed beside it (a prediction that was wrong)
-  std::int64_t choices = 1;                  // answers to one request
-  std::int64_t characters = 0;               // speech
-  std::int64_t default_output = 0;           // the endpoint's own default; 0: the model's maximum
+  bool output_hidden = false;       // billed, but not all of it passes as text: sound, a prediction
+  std::int64_t choices = 1;         // answers to one request
+  std::int64_t characters = 0;      // speech
+  std::int64_t default_output = 0;  // the endpoint's own default; 0: the model's maximum
   OutputSeen output_seen = OutputSeen::kNothing;
   OutputField field;
-  std::string service_tier;
+  std::string service_tier;     // as named; empty: none
+  OutputField tier_field;       // where one is to be named; no name: the endpoint has no tiers
+  bool may_grow = false;        // a conversation: others may add to it between count and call
   const char* wrong = nullptr;  // a member that is not what it must be: refused where it matters
 };
 
@@ -66,7 +69,7 @@ CallBounds bounds_of(const Exchange& x, const TokenCounts& counts);
 std::string count_question(const CallView& call, std::size_t bytes_max);
 
 // The provider counted the input: its word takes the place of our count, and of the window that was
-// taken for text which is not in the body.
+// taken for text which is not in the body, but for a conversation, which may grow meanwhile.
 void take_provider_count(CallBounds& bounds, std::int64_t tokens);
 
 // May the model think without showing it? Then what was streamed is not what is billed. True for

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json_reader.h"
+
 namespace sallyport::meter {
 namespace {
 
@@ -95,7 +97,23 @@ const Case kCases[] = {
      R"({"prompt":["a","b","c"],"max_tokens":7,"best_of":4})", kBounded, 7, 12},
     {"a prompt of numbers is one", "POST", "/v1/completions", R"({"prompt":[1,2,3]})", kBounded},
     {"embeddings", "POST", "/v1/embeddings", R"({"input":"a"})", kBounded},
-    {"a picture", "POST", "/v1/images/generations", R"({"n":2})", kBounded, {}, 2},
+    {"a stored prompt may bring tools", "POST", "/v1/responses", R"({"prompt":{"id":"p"}})",
+     kUnbounded},
+    {"no stored prompt", "POST", "/v1/responses", R"({"prompt":null})", kBounded},
+    {"a picture",
+     "POST",
+     "/v1/images/generations",
+     R"({"model":"gpt-image-1","n":2,"partial_images":0,"size":"1024x1536","quality":"high"})",
+     kBounded,
+     {},
+     2},
+    {"a picture of a model nobody measured", "POST", "/v1/images/generations",
+     R"({"model":"gpt-image-2"})", kUnbounded},
+    {"of none", "POST", "/v1/images/generations", R"({"prompt":"a"})", kUnbounded},
+    {"a size nobody measured", "POST", "/v1/images/generations",
+     R"({"model":"gpt-image-1","size":"3840x2160"})", kUnbounded},
+    {"a quality nobody measured", "POST", "/v1/images/generations",
+     R"({"model":"gpt-image-1","quality":"max"})", kUnbounded},
     {"a picture from pictures", "POST", "/v1/images/edits", nullptr, kUnbounded},
     {"listening", "POST", "/v1/audio/transcriptions", nullptr, kUnbounded},
     {"a batch", "POST", "/v1/batches", R"({"input_file_id":"f"})", kUnbounded},
@@ -113,6 +131,9 @@ Exchange exchange(const char* method, const char* path, const char* body) {
   if (body != nullptr) {
     x.body.kind = BodyKind::kJson;
     x.body.bytes = body;
+    const auto document = JsonValue::parse(body);
+    const auto model = document ? document->at("model") : std::nullopt;
+    if (model) x.model = std::string(model->string().value_or(""));
   }
   return x;
 }
@@ -152,6 +173,27 @@ TEST(CallBounds, APredictionThatIsWrongIsBilledAsOutput) {
                               R"({"prediction":{"type":"content","content":"a"}})");
   const CallBounds bounds = bounds_of(x, byte_counts());
   EXPECT_EQ(bounds.more_output, bounds.input);
+}
+
+TEST(CallBounds, WhatDoesNotPassAsTextIsNamed) {
+  const auto hidden = [](const char* body) {
+    return bounds_of(exchange("POST", "/v1/chat/completions", body), byte_counts()).output_hidden;
+  };
+  EXPECT_TRUE(hidden(R"({"prediction":{"type":"content","content":"a"}})"));
+  EXPECT_TRUE(hidden(R"({"modalities":["text","\u0061udio"]})"));
+  EXPECT_FALSE(hidden(R"({"modalities":["text"]})"));
+  EXPECT_FALSE(hidden(R"({"modalities":null,"prediction":null})"));
+}
+
+TEST(CallBounds, AConversationMayGrowAfterItWasCounted) {
+  Exchange x = exchange("POST", "/v1/responses", R"({"conversation":"conv_1","input":"a"})");
+  CallBounds bounds = bounds_of(x, exact_counts());
+  take_provider_count(bounds, 100);
+  EXPECT_GE(bounds.input, 1'000'000) << "somebody else may add to it before the call";
+  x.body.bytes = R"({"previous_response_id":"resp_1","input":"a"})";
+  bounds = bounds_of(x, exact_counts());
+  take_provider_count(bounds, 100);
+  EXPECT_LT(bounds.input, 200) << "an answer that is over never changes";
 }
 
 TEST(CallBounds, WhatIsSentIsCounted) {

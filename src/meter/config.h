@@ -12,10 +12,10 @@ namespace sallyport::meter {
 struct Config {
   std::string prices = "builtin";  // or a path to a price table (docs/prices.md)
 
-  // USD per 1,000,000 tokens of a model that is not in the table: as dear as the dearest common
-  // ones, so that a hard budget holds for a model nobody told us about.
-  NanoUsd price_unknown_input{30 * kNanoUsdPerUsd};
-  NanoUsd price_unknown_output{120 * kNanoUsdPerUsd};
+  // USD per 1,000,000 tokens of a model that is not in the table: as dear as the dearest that is
+  // known (o1-pro), so that a hard budget holds for a model nobody told us about.
+  NanoUsd price_unknown_input{150 * kNanoUsdPerUsd};
+  NanoUsd price_unknown_output{600 * kNanoUsdPerUsd};
 
   // Written into requests that name no maximum while a hard budget applies; 0 reserves the model's
   // own maximum instead and writes nothing.

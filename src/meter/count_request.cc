@@ -92,13 +92,16 @@ void add_sound(RequestSum& sum, std::string_view value) {
   sum.add(value.size() / kAudioBytesAToken + 1);
 }
 
-void add_picture(RequestSum& sum, std::string_view part) {
-  std::string detail = name_in(part, "detail");
+// Chat has the detail one level further in: {"image_url":{"url":...,"detail":...}}, and reads it
+// nowhere else.
+void add_picture(RequestSum& sum, std::string_view part, bool of_chat) {
+  if (!of_chat) return add_image(sum, name_in(part, "detail"));
+  std::string detail;
   JsonMembers members(part);
   std::string scratch;
-  for (JsonMember member; detail.empty() && members.next(member);) {
-    // Chat has it one level further in: {"image_url":{"url":...,"detail":...}}.
-    if (decoded(member.key, scratch) == "image_url") detail = name_in(member.value, "detail");
+  for (JsonMember member; members.next(member);) {
+    if (decoded(member.key, scratch) != "image_url") continue;
+    if (is_object(member.value)) detail = name_in(member.value, "detail");
   }
   add_image(sum, detail);
 }
@@ -126,13 +129,12 @@ void add_part(RequestSum& sum, std::string_view part) {
   if (type == "text" || type == "input_text" || type == "output_text" || type == "refusal") {
     return add_texts(sum, part, kTexts);
   }
-  if (type == "image_url" || type == "input_image" || type == "computer_screenshot") {
-    return add_picture(sum, part);
-  }
+  if (type == "image_url") return add_picture(sum, part, true);
+  if (type == "input_image" || type == "computer_screenshot") return add_picture(sum, part, false);
   if (type == "input_audio") return add_sound(sum, part);
   // A file may hold any number of pages, and a part of another type what it likes.
-  if (type == "file" || type == "input_file") return sum.unseen();
-  sum.add_all(part);
+  sum.unseen();
+  if (type != "file" && type != "input_file") sum.add_all(part);
 }
 
 void add_content(RequestSum& sum, std::string_view content) {
@@ -226,6 +228,39 @@ void chat(RequestSum& sum, std::string_view key, std::string_view value) {
   add_unknown(sum, value);
 }
 
+bool has_text(std::string_view value) {
+  if (is_null(value)) return false;
+  return is_array(value) ? JsonItems(value).next(value) : value != "\"\"";
+}
+
+// Does an item of the input only name what the provider has stored? All that is said of it here
+// must then be taken from there. `body` is where an item of its type has its text.
+bool stored_elsewhere(std::string_view item, std::string_view type) {
+  if (!is_object(item)) return false;
+  if (type == "item_reference") return true;
+  constexpr std::pair<std::string_view, std::string_view> kBodies[] = {
+      {"", "content"},
+      {"message", "content"},
+      {"function_call", "arguments"},
+      {"custom_tool_call", "input"},
+      {"reasoning", "encrypted_content"},
+      {"compaction", "encrypted_content"},
+      {"image_generation_call", "result"}};
+  const auto* const known = std::ranges::find(kBodies, type, [](const auto& p) { return p.first; });
+  const std::string_view body = known != std::end(kBodies)  ? known->second
+                                : type.ends_with("_output") ? std::string_view("output")
+                                                            : std::string_view();
+  bool named = type.empty();  // without a type nothing says what it is but its content
+  JsonMembers members(item);
+  std::string scratch;
+  for (JsonMember member; members.next(member);) {
+    const std::string_view key = decoded(member.key, scratch);
+    if (!body.empty() && key == body && has_text(member.value)) return false;
+    named |= key == "id" && !is_null(member.value);
+  }
+  return named;
+}
+
 void add_items(RequestSum& sum, std::string_view input) {
   if (is_string(input)) {
     sum.add(kMessage);
@@ -237,7 +272,7 @@ void add_items(RequestSum& sum, std::string_view input) {
   JsonItems items(input);
   for (std::string_view item; items.next(item);) {
     const std::string type = name_in(item, "type");
-    if (type == "item_reference") sum.unseen();
+    if (stored_elsewhere(item, type)) sum.unseen();
     if (type.empty() || type == "message") {
       add_message(sum, item, kMarks);
     } else if (type.ends_with("_output")) {  // of a tool that the caller ran; may hold pictures

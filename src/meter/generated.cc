@@ -15,10 +15,17 @@ constexpr std::size_t kPieceBytesMax = 64 * 1024;  // of text that is counted ex
 
 // Members that hold generated text. They are found by their raw spelling: inside a string the
 // quotes would be escaped, so no text can look like one of them.
-constexpr std::array<std::string_view, 6> kChatKeys{"\"content\"",   "\"arguments\"",
-                                                    "\"refusal\"",   "\"reasoning_content\"",
-                                                    "\"reasoning\"", "\"text\""};
+constexpr std::array<std::string_view, 9> kChatKeys{
+    "\"content\"", "\"arguments\"", "\"refusal\"", "\"reasoning_content\"", "\"reasoning\"",
+    "\"text\"",    "\"name\"",      "\"input\"",   "\"transcript\""};
 constexpr std::array<std::string_view, 1> kResponseKeys{"\"delta\""};
+// A call of a tool begins: its name stands in no delta of a response.
+constexpr std::string_view kItemAdded = "\"response.output_item.added\"";
+constexpr std::array<std::string_view, 2> kItemKeys{"\"name\"", "\"input\""};
+// The model writes more around a call than what is shown of it.
+constexpr std::string_view kToolCall = "\"function\"", kCustomCall = "\"custom\"";
+constexpr std::int64_t kCallTokens = 12;
+constexpr std::string_view kSounds[] = {"\"audio\"", "audio.delta\""};
 
 // The raw text of the string value that follows a key, without its quotes; nothing if it is none.
 std::string_view string_after(std::string_view data, std::size_t at) {
@@ -40,8 +47,9 @@ class Counting final : public EventFilter {
   Counting(StreamDialect dialect, std::string model, const TokenCounts& counts,
            Generated& generated)
       : model_(std::move(model)), counts_(counts), generated_(generated) {
-    keys_ = dialect == StreamDialect::kResponses ? std::span<const std::string_view>(kResponseKeys)
-                                                 : std::span<const std::string_view>(kChatKeys);
+    responses_ = dialect == StreamDialect::kResponses;
+    keys_ = responses_ ? std::span<const std::string_view>(kResponseKeys)
+                       : std::span<const std::string_view>(kChatKeys);
   }
 
   void event(const net::SseEvent& event, EventSink& next) override {
@@ -55,7 +63,20 @@ class Counting final : public EventFilter {
 
  private:
   void look(std::string_view data) {
-    for (const std::string_view key : keys_) {
+    for (const std::string_view sound : kSounds) {
+      if (data.contains(sound)) generated_.uncountable = true;
+    }
+    if (!responses_ && (data.contains(kToolCall) || data.contains(kCustomCall))) {
+      generated_.tokens += kCallTokens;
+    }
+    look_for(data, keys_);
+    if (!responses_ || !data.contains(kItemAdded)) return;
+    generated_.tokens += kCallTokens;
+    look_for(data, kItemKeys);
+  }
+
+  void look_for(std::string_view data, std::span<const std::string_view> keys) {
+    for (const std::string_view key : keys) {
       for (std::size_t at = data.find(key); at != std::string_view::npos;) {
         at += key.size();
         const std::string_view raw = string_after(data, at);
@@ -77,6 +98,7 @@ class Counting final : public EventFilter {
     generated_.tokens += std::max<std::int64_t>(tokens, 1);
   }
 
+  bool responses_ = false;
   std::span<const std::string_view> keys_;
   std::string model_;
   const TokenCounts& counts_;

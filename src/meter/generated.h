@@ -15,7 +15,7 @@ namespace sallyport::meter {
 
 struct Generated {
   std::int64_t tokens = 0;
-  bool uncountable = false;  // an event too large to look into
+  bool uncountable = false;  // an event too large to look into, or sound
 };
 
 // `generated` and `counts` outlive the filter.

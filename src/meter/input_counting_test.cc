@@ -148,8 +148,6 @@ const CountCase kCountCases[] = {
      R"({"input":"a"})",
      "local",
      100},
-    {"a stored prompt it cannot count", "/v1/responses", R"({"prompt":{"id":"p"}})", 500, "",
-     "local", 100},
     {"chat it cannot count", "/v1/chat/completions", R"({"messages":[]})", 500, "", "local", 100},
 };
 

@@ -150,6 +150,9 @@ void Metering::finish(Exchange& x) {
     x.usage.reset();  // nothing was made; what speech would have cost was not spent
     return;
   }
+  // Some providers tell in each chunk what they used so far. That is no word about the whole.
+  const bool so_far = x.answer.event_stream && x.broken != nullptr && !x.answer_whole;
+  if (so_far && x.usage && x.usage->input) x.usage.reset();
   if (!x.usage) return;
   // The answer's name may be finer than the table; the request's name is what was ordered.
   const bool by_answer = x.usage->model && prices_->find(*x.usage->model) != nullptr;

@@ -195,6 +195,32 @@ TEST_F(MeteringTest, UsageBesideTextLosesOnlyTheUsage) {
   EXPECT_EQ(x_.usage->output, 2);
 }
 
+TEST_F(MeteringTest, WhatWasUsedSoFarIsNotWhatWasUsed) {
+  const std::string chunk =
+      "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":5,"
+      "\"completion_tokens\":1}}\n\n";
+  struct Case {
+    const char* why;
+    const char* broken;
+    bool whole;
+    bool told;
+  };
+  const Case kCases[] = {
+      {"the stream ended well", nullptr, false, true},
+      {"the client left in the middle", "client_gone", false, false},
+      {"the provider broke off", "upstream_disconnected", false, false},
+      {"the client left, the provider was heard out", "client_gone", true, true}};
+  for (const Case& c : kCases) {
+    x_.usage.reset();
+    admit(R"({"stream":true,"stream_options":{"continuous_usage_stats":true}})", true);
+    x_.broken = c.broken;
+    x_.answer_whole = c.whole;
+    streamed(chunk + std::string(kDone));
+    EXPECT_EQ(x_.usage.has_value(), c.told) << c.why;
+    x_.body = RequestBody();
+  }
+}
+
 TEST_F(MeteringTest, AResponseStreamTellsAtItsEnd) {
   x_.path = "/v1/responses";
   admit(R"({"stream":true})", true);

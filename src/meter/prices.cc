@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json_reader.h"
+#include "base/text.h"
 
 namespace sallyport::meter {
 namespace {
@@ -19,16 +20,20 @@ constexpr char kBuiltin[] = {
 #embed "../../rules/prices.json"
 };
 constexpr NanoUsd kPriceMax{1'000'000 * kNanoUsdPerUsd};  // a larger figure is a slip of the unit
-constexpr NanoUsd kOne{kNanoUsdPerUsd};                   // the factor 1
+constexpr std::uint64_t kTokensMax = std::uint64_t{1} << 40;
+constexpr NanoUsd kOne{kNanoUsdPerUsd};         // the factor 1
 constexpr NanoUsd kTierUnknown{2'500'000'000};  // dearer than any tier there is, without a price
 
 struct Field {
   std::string_view name;
   std::optional<NanoUsd> Price::* place;
 };
-constexpr std::array<Field, 12> kFields{{{"input", &Price::input},
+constexpr std::array<Field, 15> kFields{{{"input", &Price::input},
                                          {"cached", &Price::cached},
                                          {"cache_write", &Price::cache_write},
+                                         {"input_above", &Price::input_above},
+                                         {"cached_above", &Price::cached_above},
+                                         {"output_above", &Price::output_above},
                                          {"output", &Price::output},
                                          {"audio_input", &Price::audio_input},
                                          {"audio_output", &Price::audio_output},
@@ -66,6 +71,12 @@ bool read_member(Price& price, std::string_view name, std::string_view value) {
     price.reasons = value == "true";
     return true;
   }
+  if (name == "above_input_tokens") {
+    const auto tokens = parse_uint(value);
+    if (!tokens || *tokens > kTokensMax) return false;
+    price.above_input_tokens = static_cast<std::int64_t>(*tokens);
+    return true;
+  }
   const auto number = parse_usd_number(value);
   if (!number) return false;
   const auto field =
@@ -90,6 +101,13 @@ Result<std::pair<std::string, Price>> read_price(std::string_view row) {
     }
   }
   if (model.empty()) return fail(Code::kInvalid, "price table: a row without a model");
+  const bool rates = price.input_above && price.output_above;
+  const bool any = price.input_above || price.output_above || price.cached_above;
+  if (price.above_input_tokens ? !rates : any) {
+    return fail(Code::kInvalid, "price table: " + model +
+                                    ": above_input_tokens, input_above and output_above go "
+                                    "together");
+  }
   return std::pair(std::move(model), std::move(price));
 }
 
@@ -176,6 +194,24 @@ bool add_tokens(Bill& bill, const Price& price, const Usage& usage) {
   return true;
 }
 
+// The dearer one of two; an unknown price is no price.
+std::optional<NanoUsd> dearer(const std::optional<NanoUsd>& a, const std::optional<NanoUsd>& b) {
+  if (!a || !b) return a ? a : b;
+  return std::max(*a, *b);
+}
+
+// The row as it counts for a call with so much input. A part that has no rate of its own above the
+// limit costs what input costs there.
+Price at_length(const Price& price, std::int64_t input) {
+  Price now = price;
+  if (!price.above_input_tokens || input <= *price.above_input_tokens) return now;
+  now.input = price.input_above;
+  now.cached = price.cached_above;
+  now.output = price.output_above;
+  now.cache_write = dearer(price.cache_write, price.input_above);
+  return now;
+}
+
 // A tier whose price the table does not tell has none.
 std::optional<NanoUsd> tier_factor(const Price& price, const Usage& usage) {
   const std::string_view tier = usage.service_tier ? std::string_view(*usage.service_tier) : "";
@@ -185,18 +221,13 @@ std::optional<NanoUsd> tier_factor(const Price& price, const Usage& usage) {
   return std::nullopt;
 }
 
-// "auto" and no word at all leave the choice to the provider's project, which may have bought a
-// dearer tier. A cheaper one is not counted on: the provider may fall back to the usual one.
+// "auto" leaves the choice to the provider's project, which may have bought a dearer tier. So does
+// no word at all, but where that matters one is written in (Budgets::name_tier). A cheaper one is
+// not counted on: the provider may fall back to the usual one.
 NanoUsd dearest_factor(const Price& price, std::string_view tier) {
   if (tier == "default" || tier == "standard" || tier == "flex") return kOne;
   if (price.priority) return std::max(*price.priority, kOne);
-  return tier.empty() || tier == "auto" ? kOne : kTierUnknown;
-}
-
-// The dearer one of two; an unknown price is no price.
-std::optional<NanoUsd> dearer(const std::optional<NanoUsd>& a, const std::optional<NanoUsd>& b) {
-  if (!a || !b) return a ? a : b;
-  return std::max(*a, *b);
+  return tier.empty() ? kOne : kTierUnknown;
 }
 
 }  // namespace
@@ -256,7 +287,7 @@ std::optional<Cost> Prices::cost(std::string_view model, const Usage& usage) con
   if (price == nullptr) return std::nullopt;
   Bill bill;
   if (usage.input || usage.output) {
-    if (!add_tokens(bill, *price, usage)) return std::nullopt;
+    if (!add_tokens(bill, at_length(*price, usage.input.value_or(0)), usage)) return std::nullopt;
   } else if (usage.seconds) {
     constexpr std::int64_t kMsPerMinute = 60'000;
     const auto ms = static_cast<std::int64_t>(std::ceil(*usage.seconds * 1000));
@@ -280,6 +311,10 @@ std::optional<Cost> Prices::worst_case(std::string_view model, const WorstCase& 
   std::optional<NanoUsd> input = dearer(price->input, dearer(price->cached, price->cache_write));
   if (use.other_input) input = dearer(input, dearer(price->audio_input, price->image_input));
   std::optional<NanoUsd> output = price->output;
+  if (price->above_input_tokens && use.input > *price->above_input_tokens) {
+    input = dearer(input, dearer(price->input_above, price->cached_above));
+    output = dearer(output, price->output_above);
+  }
   if (use.other_output) output = dearer(output, price->audio_output);
   Bill bill;
   bill.add(use.input, input).add(use.output, output).add(use.characters, price->characters);

@@ -24,6 +24,10 @@ struct Price {                                       // USD
   std::optional<NanoUsd> minute;                     // of audio
   std::optional<NanoUsd> characters;                 // per 1,000,000
   std::optional<NanoUsd> batch, flex, priority;      // factors; 1 is one whole dollar
+  // Long contexts: a call whose whole input is above so many tokens has these rates instead, for
+  // all of it. Rows that name the limit name the rates of input and output.
+  std::optional<std::int64_t> above_input_tokens;
+  std::optional<NanoUsd> input_above, cached_above, output_above;
   std::optional<bool> reasons;  // thinks without showing it; nothing: by its name (may_reason)
   std::string as_of, source;    // when and where the row was taken
   bool estimated = false;       // the configured price of the unknown
