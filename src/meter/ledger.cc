@@ -145,8 +145,16 @@ Ledger::Reservation& Ledger::Reservation::operator=(Reservation&& other) noexcep
 
 Ledger::Reservation::~Reservation() {
   if (entry_ == nullptr) return;
-  std::vector<Alert> untold;  // the next call of the account finds the threshold passed
-  ledger_->stand(std::move(*this), untold);
+  ledger_->stand_untold(std::move(*this));
+}
+
+// Nobody is there to be told: the next call that ends finds the thresholds passed, and tells.
+void Ledger::stand_untold(Reservation reservation) {
+  auto* const entry = static_cast<Entry*>(std::exchange(reservation.entry_, nullptr));
+  const std::lock_guard lock(mutex_);
+  counters_.stood.fetch_add(1, std::memory_order_relaxed);
+  const Amounts all = entry->held;
+  close(entry, all, nullptr);
 }
 
 // The clock of the ledger only goes forward: one that is set back must not give a budget again.
@@ -195,6 +203,11 @@ std::optional<Refused> Ledger::gather(const Need& need, bool budgeted, Chain& ch
       return Refused{.limit = LimitKind::kTooMany, .account = layer->account};
     }
     Account& account = this->account(layer->account, need.chain_expires_ms);
+    // The life of a token grows with that of the key above it; its account must not end before it.
+    if (account.state.expires_ms != 0 && account.state.expires_ms < need.chain_expires_ms) {
+      account.state.expires_ms = need.chain_expires_ms;
+      account.dirty = true;
+    }
     account.roll(starts);
     if (account.budgets != limits.budgets) account.budgets = limits.budgets;
     chain.links[chain.count++] = {&account, &limits};
@@ -271,7 +284,9 @@ void Ledger::take_rates(const Need& need, Chain& chain) {
   for (const Chain::Link& link : chain.all()) {
     Account& account = *link.account;
     if (link.limits->requests_per_minute) account.requests_used += need.worst.requests * kMicro;
-    if (link.limits->tokens_per_minute) account.tokens_used += need.rate_tokens * kMicro;
+    if (!link.limits->tokens_per_minute) continue;
+    account.tokens_used += need.rate_tokens * kMicro;
+    account.tokens_taken += static_cast<std::uint64_t>(need.rate_tokens * kMicro);
   }
 }
 
@@ -335,6 +350,7 @@ std::expected<Ledger::Reservation, Refused> Ledger::reserve(const Need& need, Ra
     const auto end = entry->accounts.begin() + static_cast<std::ptrdiff_t>(entry->count);
     if (std::find(entry->accounts.begin(), end, link.account) == end) {
       if (link.limits->tokens_per_minute) entry->rated |= 1u << entry->count;
+      entry->taken[entry->count] = link.account->tokens_taken;
       entry->accounts[entry->count++] = link.account;
     }
   }
@@ -349,6 +365,26 @@ void Ledger::written(const Reservation& reservation, std::uint64_t intent_seq) {
   static_cast<Entry*>(reservation.entry_)->intent_seq = intent_seq;
 }
 
+// Puts what a call used in the place of what it reserved of a minute's tokens. What it reserved and
+// what has drained since is not given back: it would be given twice. It drains in the order in
+// which it was taken, so what others took later lies on top of it.
+void Ledger::correct_tokens(Account& account, std::uint64_t taken, std::int64_t reserved,
+                            std::int64_t used) {
+  const std::int64_t more = add_up(used, -reserved);
+  std::int64_t micro = 0;
+  if (__builtin_mul_overflow(more, kMicro, &micro)) return;
+  if (micro >= 0) {
+    account.tokens_used = add_up(account.tokens_used, micro);
+    account.tokens_taken += static_cast<std::uint64_t>(micro);
+    return;
+  }
+  const std::uint64_t above = account.tokens_taken - taken;
+  const auto level = static_cast<std::uint64_t>(account.tokens_used);
+  const std::uint64_t left = level > above ? level - above : 0;
+  const std::uint64_t unused = static_cast<std::uint64_t>(-micro);
+  account.tokens_used -= static_cast<std::int64_t>(std::min(unused, left));
+}
+
 // Takes the entry off its accounts and books what was used, each in the window of the reservation:
 // what was begun in a window that is over is no debt of the next one.
 void Ledger::close(Entry* entry, const Amounts& actual, std::vector<Alert>* alerts) {
@@ -356,11 +392,8 @@ void Ledger::close(Entry* entry, const Amounts& actual, std::vector<Alert>* aler
     Account& account = *entry->accounts[i];
     --account.open;
     --account.parallel;
-    const std::int64_t more = add_up(actual.tokens, -entry->rate_tokens);
-    std::int64_t micro = 0;
-    const bool rated = (entry->rated & (1u << i)) != 0;
-    if (rated && !__builtin_mul_overflow(more, kMicro, &micro)) {
-      account.tokens_used = std::max<std::int64_t>(add_up(account.tokens_used, micro), 0);
+    if ((entry->rated & (1u << i)) != 0) {
+      correct_tokens(account, entry->taken[i], entry->rate_tokens, actual.tokens);
     }
     if (!entry->booked) continue;
     account.dirty = true;

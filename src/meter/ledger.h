@@ -196,6 +196,9 @@ class Ledger {
   static void take_rates(const Need& need, Chain& chain);
   Entry* open_entry(std::string_view request_id, std::int64_t at_ms, const Amounts& held);
   void hold(Entry& entry);
+  static void correct_tokens(Account& account, std::uint64_t taken, std::int64_t reserved,
+                             std::int64_t used);
+  void stand_untold(Reservation reservation);
   void close(Entry* entry, const Amounts& actual, std::vector<Alert>* alerts);
   void look_for_alerts(Account& account, std::vector<Alert>& alerts);
   void raise(Account& account, const Budget& budget, std::size_t bit, bool refused,

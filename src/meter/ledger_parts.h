@@ -26,6 +26,7 @@ struct Ledger::Account {
   // How much of a minute's allowance is used, in millionths; it drains with time (`at_us`, steady).
   std::int64_t requests_used = 0, requests_at_us = 0;
   std::int64_t tokens_used = 0, tokens_at_us = 0;
+  std::uint64_t tokens_taken = 0;  // all that was ever added to tokens_used; may begin again
 
   // New windows begin empty. Time never goes back, so a closed window never opens again.
   void roll(const Starts& starts) {
@@ -49,6 +50,7 @@ struct Ledger::Entry {
   std::size_t count = 0;
   std::array<Account*, kChainMax> accounts{};
   std::uint32_t rated = 0;  // a bit for each of them that has a limit of tokens a minute
+  std::array<std::uint64_t, kChainMax> taken{};  // tokens_taken of each, right after this call's
   Entry* previous = nullptr;
   Entry* next = nullptr;
 };

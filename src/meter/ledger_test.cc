@@ -53,6 +53,7 @@ struct LedgerTest : testing::Test {
   Ledger ledger{clock, recorder};
   std::vector<Alert> alerts;
   RateRoom room;
+  UtcTime expires = clock.now() + 1h;  // of the chain of each call
   int number = 0;
 
   std::expected<Ledger::Reservation, Refused> reserve(const Layer& chain, Amounts worst,
@@ -61,7 +62,7 @@ struct LedgerTest : testing::Test {
     Need need;
     need.request_id = id;
     need.chain = &chain;
-    need.chain_expires_ms = clock.now().time_since_epoch().count() + 3'600'000;
+    need.chain_expires_ms = expires.time_since_epoch().count();
     need.worst = worst;
     need.rate_tokens = rate_tokens;
     room = {};
@@ -237,6 +238,27 @@ TEST_F(LedgerTest, AccountsOfTokensEndWithThem) {
   EXPECT_EQ(ledger.account_count(), 1u);
 }
 
+TEST_F(LedgerTest, AnAccountLivesAsLongAsItsTokenMay) {
+  const auto token = layer("token:t", budgets({hard(kTokens, BudgetWindow::kTotal, 100)}));
+  EXPECT_TRUE(spend(*token, {.tokens = 90}, {.tokens = 90}));
+  expires += 2h;  // the key above it was prolonged, and the token with it
+  EXPECT_TRUE(spend(*token, {.tokens = 5}, {.tokens = 5}));
+  clock.advance(90min);
+  EXPECT_TRUE(ledger.checkpoint(0).forgotten.empty());
+  EXPECT_FALSE(spend(*token, {.tokens = 10}, {.tokens = 10})) << "the budget does not refill";
+}
+
+TEST_F(LedgerTest, AnAlertThatNobodyHeardIsToldLater) {
+  const auto key = layer("key:a", budgets({soft(kTokens, BudgetWindow::kDay, 100)}));
+  {
+    auto dropped = reserve(*key, {.tokens = 60});
+  }
+  EXPECT_TRUE(alerts.empty());
+  EXPECT_TRUE(spend(*key, {.tokens = 1}, {.tokens = 1}));
+  ASSERT_EQ(alerts.size(), 1u);
+  EXPECT_EQ(alerts[0].threshold, 50);
+}
+
 TEST_F(LedgerTest, ThresholdsAreToldOnceAWindow) {
   const auto key = layer("key:a", budgets({soft(kUsd, BudgetWindow::kDay, 1000)}));
   const auto told = [&] {
@@ -295,6 +317,47 @@ TEST_F(LedgerTest, TokensOfARateAreCorrectedBySettling) {
   auto never = reserve(*key, {}, 101);
   ASSERT_FALSE(never);
   EXPECT_EQ(never.error().wait_ms, 0) << "waiting does not help";
+}
+
+TEST_F(LedgerTest, WhatHasDrainedIsNotGivenBack) {
+  const auto key = layer("key:a", rates({}, 100));
+  auto slow = reserve(*key, {}, 100);
+  ASSERT_TRUE(slow);
+  clock.advance(60s);  // by now a whole minute's tokens are free
+  auto second = reserve(*key, {}, 100);
+  ASSERT_TRUE(second);
+  ledger.settle(std::move(*slow), {.tokens = 1}, alerts);
+  EXPECT_FALSE(reserve(*key, {}, 1)) << "else this minute would have 200";
+  ledger.settle(std::move(*second), {.tokens = 10}, alerts);
+  EXPECT_TRUE(reserve(*key, {}, 90)) << "of what is still there the rest is free";
+}
+
+// Whatever is reserved, used and drained in whatever order: no minute lets more through than twice
+// a full allowance, the one that was there and the one that flows in.
+TEST_F(LedgerTest, ARateIsNeverGivenTwice) {
+  std::mt19937 dice(5);
+  for (int round = 0; round < 50; ++round) {
+    const auto key = layer("key:r" + std::to_string(round), rates({}, 1000));
+    std::deque<std::pair<Ledger::Reservation, std::int64_t>> open;
+    double used = 0, minutes = 0;
+    for (int i = 0; i < 400; ++i) {
+      const std::int64_t worst = 1 + dice() % 300;
+      auto held = reserve(*key, {}, worst);
+      if (held) open.emplace_back(std::move(*held), worst);
+      if (!open.empty() && dice() % 3 != 0) {
+        const std::size_t which = dice() % open.size();
+        std::swap(open[which], open.back());
+        const auto actual = static_cast<std::int64_t>(dice() % (open.back().second + 1));
+        ledger.settle(std::move(open.back().first), {.tokens = actual}, alerts);
+        open.pop_back();
+        used += static_cast<double>(actual);
+      }
+      const int ms = static_cast<int>(dice() % 4000);
+      clock.advance(std::chrono::milliseconds(ms));
+      minutes += ms / 60'000.0;
+      ASSERT_LE(used, 1000 + 1000 * minutes + 1) << "round " << round;
+    }
+  }
 }
 
 TEST_F(LedgerTest, TheTightestLayerIsTold) {
