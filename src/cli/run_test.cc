@@ -277,6 +277,56 @@ TEST_F(HouseTest, AKeyLivesAndDiesWithoutAServer) {
   }
 }
 
+TEST_F(HouseTest, AKeyIsChangedPausedAndComesBack) {
+  ASSERT_EQ(with_house({"keys", "create", "app", "--model", "gpt-5*", "--rpm", "9"}).code, 0);
+  const auto member = [&](const char* name) {
+    const auto key = JsonValue::parse(with_house({"keys", "show", "app", "--json"}).out);
+    const auto value = key ? key->at(name) : std::nullopt;
+    return std::string(value ? value->string().value_or("") : "?");
+  };
+  const Outcome updated = with_house({"keys", "update", "app", "--owner", "team green", "--budget",
+                                      "5usd/day", "--lift", "rpm", "--life", "2h"});
+  EXPECT_EQ(updated.code, 0) << updated.err;
+  EXPECT_EQ(member("owner"), "team green");
+  EXPECT_EQ(member("rpm"), "?") << "lifted";
+  const Outcome shown = with_house({"keys", "show", "app"});
+  EXPECT_NE(shown.out.find("models       gpt-5*"), std::string::npos) << "what is not named stays";
+  EXPECT_NE(shown.out.find("\"usd\":\"5\""), std::string::npos) << shown.out;
+
+  EXPECT_EQ(with_house({"keys", "block", "app", "--why", "looks odd"}).code, 0);
+  EXPECT_EQ(member("status"), "blocked");
+  EXPECT_EQ(member("blocked_why"), "looks odd");
+  EXPECT_NE(with_house({"keys", "list"}).out.find(" blocked "), std::string::npos);
+  EXPECT_EQ(with_house({"keys", "rotate", "app"}).code, 6) << "not while it is blocked";
+  EXPECT_EQ(with_house({"keys", "unblock", "app"}).code, 0);
+  EXPECT_EQ(member("status"), "active");
+
+  struct Case {
+    const char* why;
+    std::vector<std::string> arguments;
+    int code;
+  };
+  const Case cases[] = {
+      {"nothing to change", {"keys", "update", "app"}, 2},
+      {"a malformed life", {"keys", "update", "app", "--life", "soon"}, 2},
+      {"longer than keys may live", {"keys", "update", "app", "--life", "25h"}, 2},
+      {"set and lifted", {"keys", "update", "app", "--rpm", "1", "--lift", "rpm"}, 2},
+      {"an unknown restriction", {"keys", "update", "app", "--lift", "rpn"}, 2},
+      {"nobody", {"keys", "update", "nobody", "--rpm", "1"}, 5},
+      {"nobody to block", {"keys", "block", "nobody"}, 5},
+      {"no such mapping", {"keys", "revoke", "--mapping", "ci"}, 5},
+      {"a key and a mapping", {"keys", "revoke", "app", "--mapping", "ci"}, 2},
+      {"neither", {"keys", "revoke"}, 2},
+  };
+  for (const Case& c : cases) {
+    const Outcome outcome = with_house(c.arguments);
+    EXPECT_EQ(outcome.code, c.code) << c.why << ": " << outcome.err;
+  }
+  EXPECT_EQ(with_house({"keys", "list", "--mapping", "ci"}).code, 0);
+  EXPECT_EQ(with_house({"keys", "revoke", "app"}).code, 0);
+  EXPECT_EQ(with_house({"keys", "block", "app"}).code, 6) << "it is dead for good";
+}
+
 TEST_F(HouseTest, WhatWasDoneStandsInTheJournalWithoutTheKey) {
   const Outcome made = with_house({"keys", "create", "app"});
   ASSERT_EQ(made.code, 0) << made.err;
