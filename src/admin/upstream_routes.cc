@@ -44,7 +44,13 @@ void write_rotation(JsonWriter& json, const Rotation& rotation) {
     if (!step.what.empty()) json.field("reason", step.what);
     json.end_object();
   }
-  json.end_array().field("time_to_death_ms", rotation.time_to_death_ms).end_object();
+  json.end_array().field("time_to_death_ms", rotation.time_to_death_ms);
+  json.key("earlier").begin_array();  // keys replaced before that were still alive
+  for (const provider::EarlierKey& key : rotation.earlier) {
+    json.begin_object().field("provider_key_id", key.key_id).field("dead", key.dead);
+    json.field("time_to_death_ms", key.time_to_death_ms).end_object();
+  }
+  json.end_array().end_object();
 }
 
 void write_status(JsonWriter& json, const CredentialStatus& status) {
@@ -80,7 +86,9 @@ std::string reconciliation_json(const Reconciliation& result) {
     json.field("excess_tokens", row.excess_tokens);
     write_sum(json, "provider", row.theirs);
     write_sum(json, "gate", row.ours);
-    json.end_object();
+    json.key("uncertain").begin_object().field("requests", row.uncertain_requests);
+    json.field("tokens_max", row.uncertain_tokens).field("batch_tokens", row.batch_tokens);
+    json.end_object().end_object();
   }
   json.end_array().end_object();
   return out;

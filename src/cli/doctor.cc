@@ -21,6 +21,8 @@
 #include "config/values.h"
 #include "net/connect.h"
 #include "store/sqlite_keys.h"
+#include "store/sqlite_leases.h"
+#include "upstream/upstreams.h"
 
 namespace sallyport::cli {
 namespace {
@@ -67,6 +69,26 @@ void examine_store(const config::Config& config, Diagnoses& found) {
   if (!rows)
     return bad(found, "store", path + ": " + rows.error().what, "restore it from a backup");
   good(found, "store", path + ", " + std::to_string(rows->size()) + " keys");
+}
+
+// A lease that no upstream of the configuration ends is a key at the provider that works for ever.
+void examine_leases(const config::Config& config, Diagnoses& found) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(config.store.path, ignored)) return;
+  const auto store = store::SqliteLeases::open(config.store);
+  if (!store) return;  // that of the keys says so
+  const auto rows = (*store)->list();
+  if (!rows) return bad(found, "leases", rows.error().what, "restore the store from a backup");
+  const auto upstreams = upstream::credentials_of(config.upstream);
+  for (const provider::LeaseRow& row : *rows) {
+    if (provider::owner_of(row, upstreams) != nullptr) continue;
+    bad(found, "leases",
+        row.name + " (" + (row.account_id.empty() ? "no account known" : row.account_id) + ") of " +
+            row.project + " belonged to upstream " + row.upstream +
+            ", which has no lease any more: nobody deletes it",
+        "delete the account at the provider; with a lease of the same project and instance the "
+        "gateway does, and with it goes this row");
+  }
 }
 
 void examine_journal(const config::Config& config, Diagnoses& found) {
@@ -206,6 +228,7 @@ void examine_dangers(const config::Config& config, Diagnoses& found) {
 
 void examine_files(const config::Config& config, Diagnoses& found) {
   examine_store(config, found);
+  examine_leases(config, found);
   examine_journal(config, found);
   if (config.meter.prices != "builtin" && ::access(config.meter.prices.c_str(), R_OK) != 0) {
     bad(found, "meter.prices", config.meter.prices + " cannot be read", "check path and mode");

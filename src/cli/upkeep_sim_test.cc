@@ -199,6 +199,35 @@ TEST(UpkeepSim, WhatCannotBeRotatedIsRefused) {
       });
 }
 
+// Leases of an upstream that has another name now, and of one that is gone.
+TEST(UpkeepSim, LeasesOfUpstreamsThatAreGoneAreEndedOrTold) {
+  World world{sim::SimOptions()};
+  provider::LeaseRow row;
+  row.name = "sallyport-test-90";
+  row.upstream = "before";
+  row.project = "proj_simulated";
+  row.generation = 90;
+  row.state = provider::LeaseState::kActive;
+  auto& directory = world.server->provider().admin().directory();
+  row.account_id = directory.make_account("proj_simulated", row.name, true, 1).id;
+  provider::LeaseRow gone = row;
+  gone.name = "sallyport-other-91";
+  gone.account_id = directory.make_account("proj_simulated", gone.name, true, 1).id;
+  ASSERT_TRUE(world.leases->put({row, gone}));
+  world.start(world.lease(), false);
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        auto waiting = until(w.loop, [&w] { return w.recorder.has("lease.dead"); });
+        const bool dead = co_await waiting;
+        EXPECT_TRUE(dead);
+        EXPECT_EQ(w.accounts(), 2u) << "ours, and the one that is nobody's";
+        EXPECT_TRUE(w.recorder.has("lease.orphan!lease_orphan"));
+        const auto left = w.leases->list().value();
+        EXPECT_TRUE(std::ranges::any_of(
+            left, [](const auto& one) { return one.name == "sallyport-other-91"; }));
+      });
+}
+
 // A stranger makes a key by hand and uses it past the gate.
 TEST(UpkeepSim, AStrangersKeyIsRecordedSeenAndItsUsageIsABypass) {
   World world{sim::SimOptions()};

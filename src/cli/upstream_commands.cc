@@ -133,6 +133,11 @@ int upstream_rotate(const Invocation& call, const Programs&) {
     fmt::print(call.out, "{} replaces {}{}\n", text_of(*rotation, "new_key_id"),
                text_of(*rotation, "old_key_id"),
                ms ? fmt::format("; dead {} ms after its deletion", *ms) : std::string());
+    const auto earlier = rotation->at("earlier");
+    for (const JsonValue& key : earlier ? earlier->items() : std::vector<JsonValue>()) {
+      fmt::print(call.out, "{}, replaced before, is dead as well\n",
+                 text_of(key, "provider_key_id"));
+    }
   }
   if (done) return kOk;
   return call.json ? static_cast<int>(kFailed)
@@ -181,17 +186,18 @@ int usage_reconcile(const Invocation& call, const Programs&) {
     return code;
   }
   fmt::print(call.out, "{} to {}\n", from, to);
-  fmt::print(call.out, "{:<28} {:>14} {:>14} {:>12}  {}\n", "PROVIDER KEY", "THEIR TOKENS",
-             "OUR TOKENS", "EXCESS", "VERDICT");
+  fmt::print(call.out, "{:<28} {:>14} {:>14} {:>12} {:>14}  {}\n", "PROVIDER KEY", "THEIR TOKENS",
+             "OUR TOKENS", "EXCESS", "UNCERTAIN", "VERDICT");
   const auto data = table->at("data");
   for (const JsonValue& row : data ? data->items() : std::vector<JsonValue>()) {
-    const auto theirs = row.at("provider"), ours = row.at("gate");
-    if (!theirs || !ours) continue;
+    const auto theirs = row.at("provider"), ours = row.at("gate"), most = row.at("uncertain");
+    if (!theirs || !ours || !most) continue;
     const std::string key = text_of(row, "provider_key_id");
-    fmt::print(call.out, "{:<28} {:>14} {:>14} {:>12}  {}\n", key.empty() ? "(none)" : key,
+    fmt::print(call.out, "{:<28} {:>14} {:>14} {:>12} {:>14}  {}\n", key.empty() ? "(none)" : key,
                number_of(*theirs, "input") + number_of(*theirs, "output"),
                number_of(*ours, "input") + number_of(*ours, "output"),
-               number_of(row, "excess_tokens"), text_of(row, "verdict"));
+               number_of(row, "excess_tokens"), number_of(*most, "tokens_max"),
+               text_of(row, "verdict"));
   }
   return code;
 }

@@ -29,6 +29,15 @@ void write_time(JsonWriter& json, std::string_view name, std::optional<std::int6
   }
 }
 
+// A name alone proves nothing: anybody may give it to an account of theirs. It counts while the
+// account of ours is being made and its id is not known.
+bool owned(const ProjectKey& key, const std::map<std::string, std::string>& accounts) {
+  for (const auto& [name, id] : accounts) {
+    if (id.empty() ? name == key.owner_name : id == key.owner_id) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 AccountWatch::AccountWatch(WatchParts parts, std::shared_ptr<const AdminClient> client,
@@ -161,15 +170,15 @@ void AccountWatch::tell_entry(const AuditLogEntry& entry) {
 }
 
 // Owners of keys that are leases, also those on their way in or out.
-Task<std::set<std::string>> AccountWatch::our_accounts() {
+Task<AccountWatch::Accounts> AccountWatch::our_accounts() {
   auto read = std::make_shared<Result<std::vector<LeaseRow>>>();
   std::function<void()> act = [read, &leases = parts_.leases] { *read = leases.list(); };
   co_await parts_.disk.run(parts_.loop, std::move(act));
-  std::set<std::string> names;
+  Accounts accounts;
   if (*read) {
-    for (const LeaseRow& row : **read) names.insert(row.name);
+    for (const LeaseRow& row : **read) accounts[row.name] = row.account_id;
   }
-  co_return names;
+  co_return accounts;
 }
 
 Task<void> AccountWatch::look_at_keys() {
@@ -180,8 +189,8 @@ Task<void> AccountWatch::look_at_keys() {
   if (!keys_loaded_ || !parts_.recorder.accepting()) co_return;
   const std::size_t told_before = told_keys_.size();
   for (const std::string& project : config_.projects) {
-    Task<std::set<std::string>> naming = our_accounts();
-    std::set<std::string> ours = co_await naming;
+    Task<Accounts> naming = our_accounts();
+    Accounts ours = co_await naming;
     Task<Result<std::vector<ProjectKey>>> asking = client_->list_project_keys(project);
     const Result<std::vector<ProjectKey>> keys = co_await asking;
     if (!keys) {
@@ -189,12 +198,13 @@ Task<void> AccountWatch::look_at_keys() {
       co_return;
     }
     naming = our_accounts();
-    ours.merge(co_await naming);
+    const Accounts later = co_await naming;
+    for (const auto& [name, id] : later) ours[name] = id;
     std::set<std::string> known(config_.known_keys.begin(), config_.known_keys.end());
     for (std::string& id : known_()) known.insert(std::move(id));
     const std::int64_t dormant_s = seconds_of(parts_.clock.now()) - config_.dormant_after_ms / 1000;
     for (const ProjectKey& key : *keys) {
-      if (!known.contains(key.id) && !ours.contains(key.owner_name)) {
+      if (!known.contains(key.id) && !owned(key, ours)) {
         tell_key(key, project, "unknown_provider_key");
       }
       if (key.last_used_at_s.value_or(key.created_at_s) < dormant_s) {
@@ -249,9 +259,17 @@ Task<void> AccountWatch::keep_told_keys(std::size_t told_before) {
   (void)co_await putting;
 }
 
+// A key beyond the most that are remembered is in the operator's log only; that there are such is
+// an event, once.
 bool AccountWatch::tell_once(const char* error, const std::string& key_id) {
-  return told_keys_.size() < kKeysMax &&
-         told_keys_.insert(std::string(error) + " " + key_id).second;
+  std::string told = std::string(error) + " " + key_id;
+  if (told_keys_.contains(told)) return false;
+  if (told_keys_.size() < kKeysMax) return told_keys_.insert(std::move(told)).second;
+  log::warn("provider.key_not_told", {{"finding", error}, {"provider_key_id", key_id}});
+  tell_unavailable("told_keys",
+                   {Code::kExhausted, "more keys than are remembered: " + std::to_string(kKeysMax) +
+                                          " were told, later ones are not"});
+  return false;
 }
 
 void AccountWatch::tell_admin_key(const AdminKey& key, const char* error) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -38,9 +39,9 @@ class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
   static constexpr std::chrono::hours kExpiryNotice{7 * 24};  // before the end of our admin key
   static constexpr std::chrono::minutes kOverlap{10};  // entries may appear late, and out of order
   static constexpr std::chrono::hours kFirstLookBack{24};
-  static constexpr std::size_t kIdsMax = 2'000;  // audit entries remembered against telling twice
-  static constexpr std::size_t kKeysMax = 1'000;
-  static constexpr int kPagesMax = 50;  // of the audit log, in one round
+  static constexpr std::size_t kIdsMax = 2'000;   // audit entries remembered against telling twice
+  static constexpr std::size_t kKeysMax = 1'000;  // told; that there are more is told as well
+  static constexpr int kPagesMax = 50;            // of the audit log, in one round
 
   // `own`: the admin keys that this gate itself uses.
   AccountWatch(WatchParts parts, std::shared_ptr<const AdminClient> client, Config config,
@@ -75,7 +76,9 @@ class AccountWatch final : public std::enable_shared_from_this<AccountWatch> {
   Task<Result<void>> put(std::string name, std::string value);
   Task<bool> load_cursor();
   Task<bool> load_told_keys();
-  Task<std::set<std::string>> our_accounts();
+  // By name, with the id of the account where it is known.
+  using Accounts = std::map<std::string, std::string>;
+  Task<Accounts> our_accounts();
 
   WatchParts parts_;
   const std::shared_ptr<const AdminClient> client_;

@@ -340,5 +340,53 @@ TEST(AccountWatch, AnOutageIsToldOnceAndNothingIsLost) {
       });
 }
 
+// The stranger's account, svc_1, has the name of a lease of ours.
+struct OwnerCase {
+  const char* why;
+  const char* account_id;  // of our lease of that name; null: there is none
+  bool told;
+};
+const OwnerCase kOwners[] = {
+    {"nobody of ours has that name", nullptr, true},
+    {"ours is being made, and its id is not known yet", "", false},
+    {"it is ours", "svc_1", false},
+    {"ours has another id: a name is no proof", "svc_2", true},
+};
+
+TEST(AccountWatch, AKeyIsOursByItsAccountAndNotByItsName) {
+  for (const OwnerCase& c : kOwners) {
+    World world;
+    world.keys = {key("key_x", "sallyport-a-1", kNow, kNow)};
+    if (c.account_id != nullptr) {
+      LeaseRow row;
+      row.name = "sallyport-a-1";
+      row.account_id = c.account_id;
+      EXPECT_TRUE(world.leases.put({row}));
+    }
+    play<World>(
+        world.loop, world, +[](World& w) -> Task<void> {
+          Task<void> looking = w.watch->look_at_keys();
+          co_await looking;
+        });
+    EXPECT_EQ(world.recorder.has("provider_key.seen!unknown_provider_key"), c.told) << c.why;
+  }
+}
+
+TEST(AccountWatch, ThatThereAreMoreStrangersThanAreToldIsToldOnce) {
+  World world;
+  for (std::size_t i = 0; i < AccountWatch::kKeysMax + 5; ++i) {
+    world.keys.push_back(key("key_" + std::to_string(i), "x", kNow, kNow));
+  }
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        for (int round = 0; round < 2; ++round) {
+          Task<void> looking = w.watch->look_at_keys();
+          co_await looking;
+        }
+      });
+  EXPECT_EQ(world.recorder.events.size(), AccountWatch::kKeysMax + 1);
+  EXPECT_TRUE(world.recorder.has("provider.watch!provider_unreadable"));
+}
+
 }  // namespace
 }  // namespace sallyport::provider

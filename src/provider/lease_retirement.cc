@@ -11,22 +11,59 @@
 namespace sallyport::provider {
 
 void LeasedCredential::begin_retiring(LeaseRow row, std::shared_ptr<const Credential> old, Log log,
-                                      std::int64_t drain_ms) {
-  if (retiring_.size() >= kRetiringMax || !retiring_.insert(row.name).second) {
+                                      std::optional<std::int64_t> drain_ms) {
+  if (old && secrets_.size() < kSecretsMax) secrets_[row.name] = old;
+  if (retiring_.size() >= kRetiringMax || retiring_.contains(row.name)) {
     // The next sweep finds its row. A rotation cannot wait for that.
     if (log) log->state = Rotation::State::kFailed;
     return;
   }
-  parts_.loop.spawn(
-      retire(shared_from_this(), std::move(row), std::move(old), std::move(log), drain_ms));
+  auto one = std::make_shared<Retirement>();
+  one->row = std::move(row);
+  one->old = std::move(old);
+  if (const auto kept = secrets_.find(one->row.name); !one->old && kept != secrets_.end()) {
+    one->old = kept->second;
+  }
+  if (drain_ms) one->drain_until_ms = parts_.loop.now_ms() + *drain_ms;
+  one->log = std::move(log);
+  if (one->log) ++one->log->waits_for;
+  retiring_[one->row.name] = one;
+  parts_.loop.spawn(retire(shared_from_this(), std::move(one)));
 }
 
-Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<const Credential> old,
-                                    Log log, std::int64_t drain_ms) {
+// Whoever asks for a rotation wants to know of every key that may have leaked when it is dead. An
+// account whose key was never told to anybody is not among them.
+void LeasedCredential::wait_for_earlier(const Log& log) {
+  for (const auto& [name, one] : retiring_) {
+    if (one->row.key_id.empty()) continue;
+    log->earlier.push_back({.key_id = one->row.key_id, .dead = false, .time_to_death_ms = {}});
+    one->others.push_back(log);
+    ++log->waits_for;
+  }
+}
+
+void LeasedCredential::ended(Retirement& one, std::optional<std::int64_t> death_ms) {
+  for (const Log& log : one.others) {
+    const auto at = std::ranges::find(log->earlier, one.row.key_id, &EarlierKey::key_id);
+    if (at == log->earlier.end()) continue;
+    at->dead = true;
+    at->time_to_death_ms = death_ms;
+    if (--log->waits_for == 0 && log->state == Rotation::State::kRunning) {
+      log->state = Rotation::State::kDone;
+    }
+  }
+  if (one.log && --one.log->waits_for == 0) one.log->state = Rotation::State::kDone;
+  secrets_.erase(one.row.name);
+  retiring_.erase(one.row.name);
+}
+
+Task<void> LeasedCredential::retire(Self self, Ending one) {
   net::Loop& loop = self->parts_.loop;
+  LeaseRow& row = one->row;
+  const Log log = one->log;
   std::int64_t began_ms = loop.now_ms();
-  if (old) {
-    Task<void> draining = self->drain(old, drain_ms);
+  if (one->old && one->drain_until_ms) {
+    Task<void> draining = self->drain(one);
     co_await draining;
     self->step(log, row, "drain", began_ms, nullptr);
   }
@@ -34,7 +71,7 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
   if (row.account_id.empty()) {
     const std::int64_t settled_ms = began_ms + self->times_.settle_ms;
     for (;;) {
-      Task<Result<std::string>> looking = self->find_account(row.name);
+      Task<Result<std::string>> looking = self->find_account(row);
       const Result<std::string> found = co_await looking;
       if (self->stopped_) co_return;
       if (found) row.account_id = *found;
@@ -42,6 +79,7 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
       co_await loop.sleep_for(self->times_.retry_ms);
     }
   }
+  std::optional<std::int64_t> death_ms;
   if (row.account_id.empty()) {
     self->tell("lease.absent", row, "", "the account was never made");
   } else {
@@ -50,14 +88,18 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
     if (!removed) co_return;
     self->step(log, row, "delete", began_ms, nullptr);
     began_ms = loop.now_ms();
-    Task<std::int64_t> verifying = self->verify(row, old);
-    const std::int64_t death_ms = co_await verifying;
+    Task<std::int64_t> verifying = self->verify(row, one->old);
+    const std::int64_t waited_ms = co_await verifying;
     if (self->stopped_) co_return;
-    if (old && log) log->time_to_death_ms = death_ms;
+    if (one->old) death_ms = waited_ms;
+    if (one->old && log) log->time_to_death_ms = death_ms;
     if (log) log->steps.push_back({"verify", true, "", loop.now_ms() - began_ms});
-    // Without the secret only the list was asked: how long the key lived on is not known.
-    self->tell("lease.dead", row, "", old ? "" : "by the list of accounts",
-               old ? std::optional(death_ms) : std::nullopt, log);
+    // How long the key lived on is not known where it cannot be tried.
+    self->tell("lease.dead", row, "",
+               one->old ? ""
+                        : "by the lists of accounts and keys: its secret went with the process "
+                          "that made it",
+               death_ms, log);
   }
   for (;;) {
     Task<Result<void>> forgetting = self->forget(row.name);
@@ -65,26 +107,24 @@ Task<void> LeasedCredential::retire(Self self, LeaseRow row, std::shared_ptr<con
     if (forgotten || self->stopped_) break;
     co_await loop.sleep_for(self->times_.retry_max_ms);
   }
-  if (log) log->state = Rotation::State::kDone;
-  self->retiring_.erase(row.name);
+  self->ended(*one, death_ms);
 }
 
-// Twice without a user: a request may have taken the snapshot and not yet counted itself.
-Task<void> LeasedCredential::drain(std::shared_ptr<const Credential> old, std::int64_t drain_ms) {
-  const std::int64_t until = parts_.loop.now_ms() + drain_ms;
-  for (int quiet = 0; quiet < 2 && parts_.loop.now_ms() < until;) {
-    quiet = old->uses().load(std::memory_order_acquire) == 0 ? quiet + 1 : 0;
+// Twice without a user: a request may have taken the snapshot and not yet counted itself. The end
+// may come nearer meanwhile.
+Task<void> LeasedCredential::drain(Ending one) {
+  for (int quiet = 0; quiet < 2 && parts_.loop.now_ms() < *one->drain_until_ms;) {
+    quiet = one->old->uses().load(std::memory_order_acquire) == 0 ? quiet + 1 : 0;
     if (quiet < 2) co_await parts_.loop.sleep_for(std::min<std::int64_t>(times_.tick_ms, 250));
   }
 }
 
 // The id of the account of that name; empty: there is none.
-Task<Result<std::string>> LeasedCredential::find_account(std::string name) {
-  Task<Result<std::vector<ServiceAccount>>> asking =
-      client_->list_service_accounts(config_.project);
+Task<Result<std::string>> LeasedCredential::find_account(LeaseRow row) {
+  Task<Result<std::vector<ServiceAccount>>> asking = client_->list_service_accounts(row.project);
   const Result<std::vector<ServiceAccount>> accounts = co_await asking;
   if (!accounts) co_return std::unexpected(accounts.error());
-  const auto at = std::ranges::find(*accounts, name, &ServiceAccount::name);
+  const auto at = std::ranges::find(*accounts, row.name, &ServiceAccount::name);
   co_return at == accounts->end() ? std::string() : at->id;
 }
 
@@ -108,18 +148,35 @@ Task<bool> LeasedCredential::remove_account(LeaseRow row) {
   }
 }
 
-// Is the key refused? Where its secret is gone: is its account off the list?
-Task<Result<bool>> LeasedCredential::dead(LeaseRow row, std::shared_ptr<const Credential> old) {
-  if (old) {
-    Task<Result<bool>> asking = probe_key(parts_.loop, parts_.resolver, probe_, old->secret);
-    const Result<bool> works = co_await asking;
-    if (!works) co_return std::unexpected(works.error());
-    co_return !*works;
+// Where nobody has the key any more, the lists are all that can be asked: its account is off the
+// one, and the key itself off the other, where the admin key may read that.
+Task<Result<bool>> LeasedCredential::unlisted(LeaseRow row) {
+  Task<Result<std::vector<ServiceAccount>>> asking = client_->list_service_accounts(row.project);
+  const Result<std::vector<ServiceAccount>> accounts = co_await asking;
+  if (!accounts) co_return std::unexpected(accounts.error());
+  if (std::ranges::find(*accounts, row.account_id, &ServiceAccount::id) != accounts->end()) {
+    co_return false;
   }
-  Task<Result<std::string>> looking = find_account(row.name);
-  const Result<std::string> found = co_await looking;
-  if (!found) co_return std::unexpected(found.error());
-  co_return found->empty();
+  if (row.key_id.empty()) co_return true;
+  Task<Result<std::vector<ProjectKey>>> listing = client_->list_project_keys(row.project);
+  const Result<std::vector<ProjectKey>> keys = co_await listing;
+  if (!keys && (keys.error().code == Code::kDenied || keys.error().code == Code::kNotFound)) {
+    co_return true;
+  }
+  if (!keys) co_return std::unexpected(keys.error());
+  co_return std::ranges::find(*keys, row.key_id, &ProjectKey::id) == keys->end();
+}
+
+// Is the key refused?
+Task<Result<bool>> LeasedCredential::dead(LeaseRow row, std::shared_ptr<const Credential> old) {
+  if (!old) {
+    Task<Result<bool>> looking = unlisted(row);
+    co_return co_await looking;
+  }
+  Task<Result<bool>> asking = probe_key(parts_.loop, parts_.resolver, probe_, old->secret);
+  const Result<bool> works = co_await asking;
+  if (!works) co_return std::unexpected(works.error());
+  co_return !*works;
 }
 
 // Twice in a row: a deleted key was seen to be answered now and then (facts in the docs). The value
@@ -159,7 +216,7 @@ Task<void> LeasedCredential::sweep() {
   if (!before || !known) co_return;
   for (LeaseRow& row : *known) {
     const bool ours = row.upstream == upstream_ && (!active_ || row.name != active_->name);
-    if (ours && !retiring_.contains(row.name)) begin_retiring(row, nullptr, nullptr, 0);
+    if (ours && !retiring_.contains(row.name)) begin_retiring(row, nullptr, nullptr, {});
   }
   if (!accounts) {
     log::warn("lease.sweep_failed", {{"upstream", upstream_}, {"reason", accounts.error().what}});
@@ -181,7 +238,7 @@ Task<void> LeasedCredential::sweep() {
     const Result<void> kept = co_await putting;
     if (!kept) co_return;
     tell("lease.orphan", row, "lease_orphan", "an account with our name that no lease claims");
-    begin_retiring(std::move(row), nullptr, nullptr, 0);
+    begin_retiring(std::move(row), nullptr, nullptr, {});
   }
 }
 

@@ -33,4 +33,19 @@ bool is_lease_name(std::string_view name, std::string_view instance) {
   return name.starts_with(prefix) && parse_uint(name.substr(prefix.size())).has_value();
 }
 
+const UpstreamCredential* owner_of(const LeaseRow& row,
+                                   const std::vector<UpstreamCredential>& upstreams) {
+  const auto leases = [](const UpstreamCredential& one) {
+    return one.lease.mode == "service_account";
+  };
+  for (const UpstreamCredential& one : upstreams) {
+    if (leases(one) && one.name == row.upstream) return &one;
+  }
+  for (const UpstreamCredential& one : upstreams) {
+    const bool same = leases(one) && one.lease.project == row.project;
+    if (same && is_lease_name(row.name, one.lease.instance)) return &one;
+  }
+  return nullptr;
+}
+
 }  // namespace sallyport::provider

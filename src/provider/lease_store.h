@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "provider/config.h"
 
 namespace sallyport::provider {
 
@@ -48,5 +49,10 @@ class LeaseStore {
 std::string lease_name(std::string_view instance, std::uint64_t generation);
 // Is this such a name of that instance? Of no other: the rest must be digits alone.
 bool is_lease_name(std::string_view name, std::string_view instance);
+
+// Whose task it is to end this lease: the upstream of its name if that has leases, else the first
+// with leases of the same project and instance (it was renamed); null: nobody's.
+const UpstreamCredential* owner_of(const LeaseRow& row,
+                                   const std::vector<UpstreamCredential>& upstreams);
 
 }  // namespace sallyport::provider

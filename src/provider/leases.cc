@@ -67,6 +67,11 @@ Result<void> LeasedCredential::request(std::string actor, std::optional<std::int
   }
   requested_by_ = std::move(actor);
   requested_drain_ms_ = drain_ms;
+  // A key that is still being drained may be the one that leaked.
+  const std::int64_t until_ms = parts_.loop.now_ms() + drain_ms.value_or(config_.drain_ms);
+  for (const auto& [name, one] : retiring_) {
+    if (one->drain_until_ms) one->drain_until_ms = std::min(*one->drain_until_ms, until_ms);
+  }
   last_ = std::make_shared<Rotation>();
   last_->upstream = upstream_;
   last_->trigger = "request";
@@ -131,7 +136,12 @@ Task<bool> LeasedCredential::recover() {
   }
   std::vector<LeaseRow> old;
   for (LeaseRow& row : *found) {
-    if (row.upstream != upstream_) continue;
+    if (owns_ ? !owns_(row) : row.upstream != upstream_) continue;
+    remember(row.key_id);
+    if (row.upstream != upstream_) {
+      log::warn("lease.adopted", {{"lease", row.name}, {"from", row.upstream}, {"by", upstream_}});
+      row.upstream = upstream_;
+    }
     row.state = LeaseState::kRetiring;
     row.since = parts_.clock.now();
     old.push_back(row);
@@ -217,10 +227,11 @@ Task<bool> LeasedCredential::rotate(std::string trigger) {
   Task<Result<void>> putting = put(std::move(changed));
   const Result<void> kept = co_await putting;
   step(log, minted->row, "swap", began_ms, kept ? nullptr : &kept.error());
+  if (trigger == "request") wait_for_earlier(log);
   if (replaced) {
     begin_retiring(std::move(*replaced), old, log, drain_ms);
   } else {
-    log->state = Rotation::State::kDone;
+    if (log->waits_for == 0) log->state = Rotation::State::kDone;
     next_sweep_ms_ = 0;  // retires what recover() found
   }
   co_return true;
@@ -240,19 +251,20 @@ Task<Result<LeasedCredential::Minted>> LeasedCredential::mint(Log log) {
   if (!made) {
     step(log, *row, "create", began_ms, &made.error());
     const bool nothing = AdminClient::without_effect(made.error());
-    Task<void> giving_up = give_up(*row, made.error().what, !nothing);
+    Task<void> giving_up = give_up(*row, made.error().what, !nothing, nullptr);
     co_await giving_up;
     co_return std::unexpected(std::move(made).error());
   }
   row->account_id = made->account.id;
   row->key_id = made->key_id;
+  remember(row->key_id);
   Task<Result<void>> putting = put({*row});
   const Result<void> kept = co_await putting;
   step(log, *row, "create", began_ms, nullptr);
   if (!kept) {
     // Its row says "creating" and has its name: it would be found. But a lease that we cannot keep
     // book of is not used.
-    Task<void> giving_up = give_up(*row, kept.error().what, true);
+    Task<void> giving_up = give_up(*row, kept.error().what, true, made->value);
     co_await giving_up;
     co_return std::unexpected(kept.error());
   }
@@ -262,7 +274,7 @@ Task<Result<LeasedCredential::Minted>> LeasedCredential::mint(Log log) {
   if (stopped_) co_return fail(Code::kUnavailable, kStopped);
   step(log, *row, "test", began_ms, works ? nullptr : &works.error());
   if (!works) {
-    Task<void> giving_up = give_up(*row, works.error().what, true);
+    Task<void> giving_up = give_up(*row, works.error().what, true, made->value);
     co_await giving_up;
     co_return std::unexpected(works.error());
   }
@@ -292,7 +304,8 @@ Task<Result<void>> LeasedCredential::test(std::shared_ptr<const Secret> key) {
 }
 
 // A lease that came to nothing. `may_exist`: its account may be there, and is then deleted.
-Task<void> LeasedCredential::give_up(LeaseRow row, std::string why, bool may_exist) {
+Task<void> LeasedCredential::give_up(LeaseRow row, std::string why, bool may_exist,
+                                     std::shared_ptr<const Secret> key) {
   if (!may_exist) {
     Task<Result<void>> forgetting = forget(row.name);
     (void)co_await forgetting;  // a row that stays is looked for once more and found to be nothing
@@ -303,7 +316,19 @@ Task<void> LeasedCredential::give_up(LeaseRow row, std::string why, bool may_exi
   tell("lease.abandoned", row, "", why);
   Task<Result<void>> putting = put({row});
   (void)co_await putting;  // "creating" on disk is retired by the next start as well
-  begin_retiring(std::move(row), nullptr, nullptr, 0);
+  std::shared_ptr<Credential> unused;
+  if (key) {  // with it the deletion can be proved
+    unused = std::make_shared<Credential>();
+    unused->provider_key_id = row.key_id;
+    unused->secret = std::move(key);
+  }
+  begin_retiring(std::move(row), std::move(unused), nullptr, {});
+}
+
+void LeasedCredential::remember(const std::string& key_id) {
+  if (key_id.empty() || std::ranges::find(key_ids_, key_id) != key_ids_.end()) return;
+  key_ids_.push_back(key_id);
+  if (key_ids_.size() > kKeyIdsMax) key_ids_.pop_front();
 }
 
 void LeasedCredential::step(const Log& log, const LeaseRow& row, std::string name,
@@ -319,7 +344,7 @@ void LeasedCredential::tell(std::string_view action, const LeaseRow& row, std::s
                             std::string_view what, std::optional<std::int64_t> ms, const Log& log) {
   Event event = make_event(parts_.clock.now(), action, [&](JsonWriter& json) {
     json.field("lease", row.name).field("generation", row.generation);
-    json.field("project", config_.project);
+    json.field("project", row.project.empty() ? config_.project : row.project);
     if (!row.account_id.empty()) json.field("account_id", row.account_id);
     if (log) json.field("trigger", log->trigger);
     if (!what.empty()) json.field("reason", what);

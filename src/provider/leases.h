@@ -6,13 +6,16 @@
 //   row "creating" -> POST -> probe until 200 -> swap -> rows "active", old "retiring"
 //   "retiring": wait for its streams -> DELETE until it worked -> probe until 401 twice -> no row
 //
-// Secrets stay in memory. A start therefore makes a lease of its own and retires all it finds.
+// Secrets stay in memory. A start therefore makes a lease of its own and retires all it finds; of
+// these the provider's lists prove the death, since nobody has the keys to try them with.
 // Everything but published() and refused() belongs to the loop's thread.
 #pragma once
 
 #include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +60,9 @@ class LeasedCredential final : public CredentialSource,
                                public std::enable_shared_from_this<LeasedCredential> {
  public:
   static constexpr std::size_t kRetiringMax = 64;  // deletions at one time; others wait their turn
+  static constexpr std::size_t kSecretsMax = 256;  // of keys to be deleted; beyond it lists prove
+  static constexpr std::size_t kKeyIdsMax = 256;   // of ours, the newest
+  using Owns = std::function<bool(const LeaseRow& row)>;
 
   static Result<std::shared_ptr<LeasedCredential>> make(LeaseParts parts, std::string upstream,
                                                         LeaseConfig config, AdminAccess access,
@@ -66,12 +72,15 @@ class LeasedCredential final : public CredentialSource,
   const Published<Credential>& published() const override { return credential_; }
   void refused(std::string_view provider_key_id) override;
 
+  // Which of the rows that a start finds are for it to retire; without this those of its name.
+  void owns(Owns owns) { owns_ = std::move(owns); }
   void start();  // spawns the task that keeps a lease; it ends with the loop or after stop()
   // Nothing new is begun; a deletion under way is ended by the next start, which finds its row.
   void stop() { stopped_ = true; }
 
   Result<void> request(std::string actor, std::optional<std::int64_t> drain_ms) override;
   CredentialStatus status() const override;
+  std::vector<std::string> key_ids() const override { return {key_ids_.begin(), key_ids_.end()}; }
 
  private:
   struct Minted {
@@ -80,6 +89,14 @@ class LeasedCredential final : public CredentialSource,
   };
   using Self = std::shared_ptr<LeasedCredential>;
   using Log = std::shared_ptr<Rotation>;
+  struct Retirement {
+    LeaseRow row;
+    std::shared_ptr<const Credential> old;       // null: its secret is not known any more
+    std::optional<std::int64_t> drain_until_ms;  // loop's clock; none: nobody uses it
+    Log log;                                     // of the renewal that replaced it
+    std::vector<Log> others;                     // of requests that came while it was under way
+  };
+  using Ending = std::shared_ptr<Retirement>;
 
   LeasedCredential(LeaseParts parts, std::string upstream, LeaseConfig config,
                    std::shared_ptr<const AdminClient> client, Probe probe, LeaseTimes times);
@@ -91,16 +108,20 @@ class LeasedCredential final : public CredentialSource,
   Task<bool> rotate(std::string trigger);
   Task<Result<Minted>> mint(Log log);
   Task<Result<void>> test(std::shared_ptr<const Secret> key);
-  Task<void> give_up(LeaseRow row, std::string why, bool exists_for_sure);
+  Task<void> give_up(LeaseRow row, std::string why, bool may_exist,
+                     std::shared_ptr<const Secret> key);
 
-  // One deletion; `old` is null when its secret is not known any more.
-  static Task<void> retire(Self self, LeaseRow row, std::shared_ptr<const Credential> old, Log log,
-                           std::int64_t drain_ms);
+  // One deletion, from its streams to the proof.
+  static Task<void> retire(Self self, Ending one);
   void begin_retiring(LeaseRow row, std::shared_ptr<const Credential> old, Log log,
-                      std::int64_t drain_ms);
-  Task<void> drain(std::shared_ptr<const Credential> old, std::int64_t drain_ms);
-  Task<Result<std::string>> find_account(std::string name);
+                      std::optional<std::int64_t> drain_ms);
+  void wait_for_earlier(const Log& log);
+  void ended(Retirement& one, std::optional<std::int64_t> death_ms);
+  void remember(const std::string& key_id);
+  Task<void> drain(Ending one);
+  Task<Result<std::string>> find_account(LeaseRow row);
   Task<bool> remove_account(LeaseRow row);
+  Task<Result<bool>> unlisted(LeaseRow row);
   Task<Result<bool>> dead(LeaseRow row, std::shared_ptr<const Credential> old);
   Task<std::int64_t> verify(LeaseRow row, std::shared_ptr<const Credential> old);
   Task<void> sweep();
@@ -128,7 +149,10 @@ class LeasedCredential final : public CredentialSource,
   bool recovered_ = false;
   bool rotating_ = false;
   std::optional<LeaseRow> active_;
-  std::set<std::string> retiring_;  // names whose deletion is under way
+  Owns owns_;
+  std::map<std::string, Ending> retiring_;  // by name: deletions under way
+  std::map<std::string, std::shared_ptr<const Credential>> secrets_;  // by name, until dead
+  std::deque<std::string> key_ids_;
   std::optional<std::string> requested_by_;
   std::optional<std::int64_t> requested_drain_ms_;
   Log last_;

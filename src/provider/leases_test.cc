@@ -385,5 +385,120 @@ TEST(Leases, WithoutARecordNothingIsMade) {
       });
 }
 
+TEST(Leases, InAnIncidentNoKeyBeforeIsLeftToItsStreams) {
+  World world;
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        auto beginning = begin(w);
+        co_await beginning;
+        const CredentialUse stream(w.lease->current());  // as long as the test
+        EXPECT_TRUE(w.lease->request("schedule", {}).has_value());
+        auto swapping = until(w.loop, [&w] { return w.in_use() == "key_2"; });
+        const bool swapped = co_await swapping;
+        EXPECT_TRUE(swapped) << "and the first is being drained for a minute";
+        EXPECT_TRUE(w.lease->request("admin", 0).has_value());
+        auto ending =
+            until(w.loop, [&w] { return w.lease->status().last->state == Rotation::State::kDone; });
+        const bool done = co_await ending;
+        EXPECT_TRUE(done);
+        EXPECT_EQ(w.provider.alive(), std::vector<std::string>{"sallyport-a-3"})
+            << "the answer waits for both";
+        const auto last = w.lease->status().last;
+        EXPECT_EQ(last->old_key_id, "key_2");
+        EXPECT_EQ(last->earlier.size(), 1u);
+        if (last->earlier.empty()) co_return;
+        EXPECT_EQ(last->earlier[0].key_id, "key_1");
+        EXPECT_TRUE(last->earlier[0].dead);
+        EXPECT_TRUE(last->earlier[0].time_to_death_ms.has_value());
+      });
+}
+
+LeaseRow row_of(const char* name, const char* upstream, const char* project, const char* account,
+                const char* key) {
+  LeaseRow row;
+  row.name = name;
+  row.upstream = upstream;
+  row.project = project;
+  row.state = LeaseState::kActive;
+  row.account_id = account;
+  row.key_id = key;
+  return row;
+}
+
+TEST(Leases, WhatARenamedUpstreamLeftIsRetired) {
+  World world;
+  world.provider.add_account("sallyport-a-7");
+  world.provider.add_account("sallyport-a-8");
+  EXPECT_TRUE(world.store.put({row_of("sallyport-a-7", "before", "proj_1", "svc_acct_1", "key_1"),
+                               row_of("sallyport-a-8", "other", "proj_1", "svc_acct_2", "key_2")}));
+  world.lease->owns([](const LeaseRow& row) { return row.upstream != "other"; });
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        w.lease->start();
+        auto waiting = until(w.loop, [&w] { return w.recorder.has("lease.dead"); });
+        const bool dead = co_await waiting;
+        EXPECT_TRUE(dead);
+        EXPECT_EQ(w.provider.alive(), (std::vector<std::string>{"sallyport-a-8", "sallyport-a-1"}))
+            << "what is another's stays";
+      });
+  EXPECT_EQ(world.lease->key_ids(), (std::vector<std::string>{"key_1", "key_3"}));
+}
+
+TEST(Leases, AnAccountIsLookedForInItsOwnProject) {
+  World world;
+  EXPECT_TRUE(world.store.put({row_of("sallyport-a-7", "openai", "proj_0", "", "")}));
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        w.lease->start();
+        auto waiting = until(w.loop, [&w] {
+          return w.provider.count("GET /v1/organization/projects/proj_0/service_accounts") > 0;
+        });
+        const bool asked = co_await waiting;
+        EXPECT_TRUE(asked) << "and not in that of the configuration";
+      });
+}
+
+TEST(Leases, WithoutTheSecretTheListsProveTheDeath) {
+  World world;
+  world.provider.add_account("sallyport-a-7");
+  world.provider.unlisted = false;  // its account is gone, its key not yet
+  EXPECT_TRUE(
+      world.store.put({row_of("sallyport-a-7", "openai", "proj_1", "svc_acct_1", "key_1")}));
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        w.lease->start();
+        auto waiting = until(w.loop, [&w] { return w.provider.count("GET keys") > 5; });
+        const bool listed = co_await waiting;
+        EXPECT_TRUE(listed);
+        EXPECT_FALSE(w.recorder.has("lease.dead")) << "the key is on the list";
+        w.provider.unlisted = true;
+        waiting = until(w.loop, [&w] { return w.recorder.has("lease.dead"); });
+        const bool dead = co_await waiting;
+        EXPECT_TRUE(dead);
+        EXPECT_TRUE(w.recorder.events.back().detail->contains("its secret went with the process"));
+      });
+}
+
+TEST(Leases, AKeyThatFailedItsTestIsTriedUntilItIsRefused) {
+  World world;
+  world.provider.deleted_keys_live_on = 3;
+  play<World>(
+      world.loop, world, +[](World& w) -> Task<void> {
+        auto beginning = begin(w);
+        co_await beginning;
+        w.provider.faults["GET models"].assign(100'000, Fault{503});
+        EXPECT_TRUE(w.lease->request("admin", 0).has_value());
+        auto waiting = until(w.loop, [&w] { return w.recorder.has("lease.abandoned"); });
+        const bool abandoned = co_await waiting;
+        EXPECT_TRUE(abandoned);
+        w.provider.faults.clear();
+        waiting = until(w.loop, [&w] { return w.recorder.has("lease.dead"); });
+        const bool dead = co_await waiting;
+        EXPECT_TRUE(dead);
+        EXPECT_TRUE(w.recorder.events.back().detail->contains("time_to_death_ms"))
+            << "its secret is known: " << *w.recorder.events.back().detail;
+      });
+}
+
 }  // namespace
 }  // namespace sallyport::provider

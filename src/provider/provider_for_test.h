@@ -83,14 +83,18 @@ class ProviderForTest final : public net::ServerHandler {
   std::vector<std::string> asked;
   std::vector<Account> accounts;
   int deleted_keys_live_on = 0;
+  bool unlisted = true;      // deleted keys are off the list at once
   int new_keys_refused = 0;  // probes that a new key is not known for
 
  private:
   static constexpr std::string_view kAccounts = "/v1/organization/projects/proj_1/service_accounts";
 
+  static constexpr std::string_view kKeys = "/v1/organization/projects/proj_1/api_keys";
+
   static std::string kind_of(const std::string& path) {
     if (path == kAccounts) return "accounts";
     if (path.starts_with(kAccounts)) return "account";
+    if (path == kKeys) return "keys";
     if (path == "/v1/models") return "models";
     return path;
   }
@@ -109,6 +113,7 @@ class ProviderForTest final : public net::ServerHandler {
     if (key == nullptr || *key != "Bearer sk-admin-CANARY") return reply(401, "{}");
     if (request.path == kAccounts && request.method == "POST") return create(request);
     if (request.path == kAccounts) return list();
+    if (request.path == kKeys && !pages.contains(request.path)) return keys();
     if (request.path.starts_with(kAccounts)) return remove(request.path);
     const auto page = pages.find(request.path);
     if (page != pages.end()) return reply(200, page->second(request.query));
@@ -150,6 +155,19 @@ class ProviderForTest final : public net::ServerHandler {
       if (account.deleted) continue;
       json.begin_object().field("id", account.id).field("name", account.name);
       json.field("role", "member").field("created_at", 1).end_object();
+    }
+    json.end_array().field("has_more", false).end_object();
+    return reply(200, out);
+  }
+
+  net::ServerResponse keys() {
+    std::string out;
+    JsonWriter json(out);
+    json.begin_object().field("object", "list").key("data").begin_array();
+    for (const Account& account : accounts) {
+      if (account.deleted && unlisted) continue;
+      json.begin_object().field("id", account.key_id).field("created_at", 1);
+      json.field("name", account.name).end_object();
     }
     json.end_array().field("has_more", false).end_object();
     return reply(200, out);

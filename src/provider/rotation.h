@@ -20,6 +20,13 @@ struct RotationStep {
   std::int64_t took_ms = 0;
 };
 
+// A key that an earlier renewal replaced and that was still alive: its end is waited for as well.
+struct EarlierKey {
+  std::string key_id;
+  bool dead = false;
+  std::optional<std::int64_t> time_to_death_ms;  // none: not dead yet, or its secret is not known
+};
+
 struct Rotation {
   enum class State { kRunning, kDone, kFailed } state = State::kRunning;
   std::string upstream;
@@ -30,6 +37,8 @@ struct Rotation {
   std::vector<RotationStep> steps;
   // From the provider's answer to the deletion to the first of the refusals that prove it.
   std::optional<std::int64_t> time_to_death_ms;
+  std::vector<EarlierKey> earlier;  // of a request
+  std::size_t waits_for = 0;        // keys of it that are not dead yet; done when there is none
 };
 std::string_view name(Rotation::State state);
 
@@ -51,9 +60,11 @@ class RenewableCredential {
   virtual ~RenewableCredential() = default;
   // Begins; the outcome stands in status().last. kDenied: one is under way. kInvalid: this kind
   // cannot be replaced. `drain_ms`: how long streams may keep the old one, instead of what is
-  // configured; 0 in an incident.
+  // configured; 0 in an incident. It holds for those that are being drained already, too.
   virtual Result<void> request(std::string actor, std::optional<std::int64_t> drain_ms) = 0;
   virtual CredentialStatus status() const = 0;
+  // Those in use and those before, as far as this process knows.
+  virtual std::vector<std::string> key_ids() const { return {}; }
 };
 
 }  // namespace sallyport::provider

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "provider/account_watch.h"
+#include "provider/record.h"
 #include "provider/workload_identity.h"
 
 namespace sallyport::provider {
@@ -22,6 +24,7 @@ Result<std::unique_ptr<Upkeep>> Upkeep::make(UpkeepParts parts,
                                              Config watch, ReconcileConfig reconcile,
                                              AskLimits limits, LeaseTimes times) {
   std::unique_ptr<Upkeep> upkeep(new Upkeep(parts));
+  upkeep->upstreams_ = upstreams;
   for (UpstreamCredential& one : upstreams) {
     const std::string where = "upstream " + one.name + ", lease";
     Result<Kept> kept = upkeep->keep(std::move(one), limits, times);
@@ -48,6 +51,10 @@ Result<Upkeep::Kept> Upkeep::keep(UpstreamCredential upstream, AskLimits limits,
     auto made = LeasedCredential::make(of, upstream.name, lease, std::move(access),
                                        std::move(*probe), times);
     if (!made) return std::unexpected(made.error());
+    (*made)->owns([all = upstreams_, name = upstream.name](const LeaseRow& row) {
+      const UpstreamCredential* const owner = owner_of(row, all);
+      return owner != nullptr && owner->name == name;
+    });
     kept.source = *made;
     kept.renewable = *made;
     kept.start = [source = *made] { source->start(); };
@@ -70,9 +77,16 @@ Result<void> Upkeep::watch(const Config& config, const ReconcileConfig& reconcil
                            AskLimits limits) {
   std::vector<std::pair<std::string, std::shared_ptr<CredentialSource>>> sources;
   for (const Kept& kept : kept_) sources.emplace_back(kept.upstream.api_key_id, kept.source);
+  std::vector<std::shared_ptr<RenewableCredential>> renewables;
+  for (const Kept& kept : kept_) {
+    if (kept.renewable) renewables.push_back(kept.renewable);
+  }
   // What the tasks need of it is theirs: they may outlive this object.
-  const auto known = [sources] {
+  const auto known = [sources, renewables] {
     std::vector<std::string> ids;
+    for (const auto& renewable : renewables) {  // of those before, too: their usage comes late
+      for (std::string& id : renewable->key_ids()) ids.push_back(std::move(id));
+    }
     for (const auto& [configured, source] : sources) {
       const auto now = source ? source->current() : nullptr;
       const std::string& id = now ? now->provider_key_id : configured;
@@ -102,7 +116,30 @@ Result<void> Upkeep::watch(const Config& config, const ReconcileConfig& reconcil
   return {};
 }
 
+// Leases of upstreams that are gone, or static now: nobody deletes them, and their keys live on.
+Task<void> Upkeep::tell_ownerless(UpkeepParts parts, std::vector<UpstreamCredential> upstreams) {
+  auto read = std::make_shared<Result<std::vector<LeaseRow>>>();
+  std::function<void()> act = [read, &leases = parts.leases] { *read = leases.list(); };
+  co_await parts.disk.run(parts.loop, std::move(act));
+  if (!*read) co_return;  // every lease says so itself, and doctor looks again
+  for (const LeaseRow& row : **read) {
+    if (owner_of(row, upstreams) != nullptr) continue;
+    log::error("lease.ownerless", {{"lease", row.name}, {"upstream", row.upstream}});
+    Event event = make_event(parts.clock.now(), "lease.orphan", [&](JsonWriter& json) {
+      json.field("lease", row.name).field("generation", row.generation);
+      json.field("project", row.project);
+      if (!row.account_id.empty()) json.field("account_id", row.account_id);
+      json.field("reason", "its upstream has no lease any more: nobody here deletes it");
+    });
+    event.upstream = row.upstream;
+    if (!row.key_id.empty()) event.provider_key_id = row.key_id;
+    event.error = "lease_orphan";
+    record(parts.recorder, std::move(event));
+  }
+}
+
 void Upkeep::start() {
+  parts_.loop.spawn(tell_ownerless(parts_, upstreams_));
   for (const Kept& kept : kept_) {
     if (kept.start) kept.start();
   }

@@ -79,10 +79,12 @@ class Upkeep final : public CredentialSources {
     std::optional<OwnIssuer> issuer;  // of workload identity
   };
   explicit Upkeep(UpkeepParts parts) : parts_(parts) {}
+  static Task<void> tell_ownerless(UpkeepParts parts, std::vector<UpstreamCredential> upstreams);
   Result<Kept> keep(UpstreamCredential upstream, AskLimits limits, LeaseTimes times);
   Result<void> watch(const Config& config, const ReconcileConfig& reconcile, AskLimits limits);
 
   UpkeepParts parts_;
+  std::vector<UpstreamCredential> upstreams_;
   std::vector<Kept> kept_;
   std::shared_ptr<AccountWatch> watch_;
   std::shared_ptr<Reconciler> reconciler_;

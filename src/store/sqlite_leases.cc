@@ -22,8 +22,8 @@ Result<LeaseState> state_of(const std::string& text) {
 Result<void> write(Sqlite& database, const LeaseRow& row) {
   const auto statement = database.prepare(
       "INSERT INTO leases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET "
-      "state = excluded.state, account_id = excluded.account_id, key_id = excluded.key_id, "
-      "since = excluded.since");
+      "upstream = excluded.upstream, state = excluded.state, account_id = excluded.account_id, "
+      "key_id = excluded.key_id, since = excluded.since");
   if (!statement) return std::unexpected(statement.error());
   return (*statement)
       ->bind(1, std::string_view(row.name))

@@ -32,13 +32,14 @@ TEST_F(SqliteLeasesTest, ARowOutlivesTheProcess) {
   LeaseRow row = open()->begin("openai", "proj_1", "a", kNow).value();
   EXPECT_EQ(row.name, "sallyport-a-1");
   row.state = LeaseState::kRetiring;
+  row.upstream = "renamed";
   row.account_id = "svc_acct_1";
   row.key_id = "key_1";
   ASSERT_TRUE(open()->put({row}));
   const auto rows = open()->list().value();
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].name, row.name);
-  EXPECT_EQ(rows[0].upstream, "openai");
+  EXPECT_EQ(rows[0].upstream, "renamed");
   EXPECT_EQ(rows[0].project, "proj_1");
   EXPECT_EQ(rows[0].generation, 1u);
   EXPECT_EQ(rows[0].state, LeaseState::kRetiring);
