@@ -110,8 +110,9 @@ int Serving::cannot(const char* what, const Error& why) const {
   return kFailed;
 }
 
-int Serving::misconfigured(const Error& why) const {
-  call_.err << "error: " << why.what << "\n";
+int Serving::cannot(const Failed& failed) const {
+  if (!failed.misconfigured) return cannot(failed.step, failed.why);
+  call_.err << "error: " << failed.why.what << "\n";
   return kUsage;
 }
 

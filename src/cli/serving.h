@@ -13,6 +13,7 @@
 #include "audit/journal.h"
 #include "audit/tree_keeper.h"
 #include "cli/commands.h"
+#include "cli/ground.h"
 #include "cli/notify_socket.h"
 #include "cli/quickstart.h"
 #include "config/config.h"
@@ -40,7 +41,8 @@ class Signals {
   int fd_;
 };
 
-// The journal and the keeper of its tree, or, where the configuration switched it off, nothing behind the same port.
+// The journal and the keeper of its tree, or, where the configuration switched it off, nothing
+// behind the same port.
 class Record {
  public:
   Record(std::unique_ptr<audit::TreeKeeper> keeper, std::unique_ptr<audit::Journal> journal,
@@ -79,8 +81,7 @@ class Serving {
 
   // "cannot DO: WHY" for the operator; the exit code.
   int cannot(const char* what, const Error& why) const;
-  // The configuration does not go with what is in the store.
-  int misconfigured(const Error& why) const;
+  int cannot(const Failed& failed) const;
 
   // Listens on the admin address and socket; makes the admin token at the first start.
   Result<void> open_doors(net::Loop& house, admin::AdminApi& api, SettingStore& settings);

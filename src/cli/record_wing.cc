@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/record_wing.h"
+
+#include <utility>
+
+#include "admin/audit_routes.h"
+#include "admin/proof_routes.h"
+#include "admin/sink_routes.h"
+#include "cli/courier_start.h"
+#include "cli/sink_start.h"
+
+namespace sallyport::cli {
+
+RecordWing::RecordWing(Ground ground, Record record, const Geography& places)
+    : ground_(ground), record_(std::move(record)), recorder_(record_.port(), places) {}
+
+Opened<std::unique_ptr<RecordWing>> RecordWing::open(const config::Config& config, Ground ground,
+                                                     const Geography& places) {
+  Result<Record> record = open_record(config.audit, ground.clock, ground.files);
+  if (!record) return cannot("open the journal", record.error());
+  std::unique_ptr<RecordWing> wing(new RecordWing(ground, std::move(*record), places));
+  if (config.audit.enabled) wing->journal_ = config.audit.path;
+
+  auto sinks = open_sinks(config, ground.files, wing->recorder_, ground.resolver, ground.clock,
+                          &wing->metrics_);
+  if (!sinks) return cannot("set up the receivers of records", sinks.error());
+  wing->sinks_ = std::move(*sinks);
+  auto courier = open_courier(wing->record_, ground.clock, ground.resolver, ground.work.disk,
+                              [&w = *wing] { return w.sinks_->needed_seq(); });
+  if (!courier) return cannot("set up the witnesses of the log", courier.error());
+  wing->courier_ = std::move(*courier);
+  if (!wing->enabled()) return wing;
+
+  auto columns = audit::ColumnBuilder::open(ground.files, config.audit.path);
+  if (!columns) return cannot("open the journal's columns", columns.error());
+  wing->columns_ = std::move(*columns);
+  return wing;
+}
+
+void RecordWing::start(std::vector<const MetricSource*> metrics) {
+  metrics_ = std::move(metrics);
+  if (columns_) columns_->start([this] { return recorder_.durable_seq(); });
+  sinks_->start();
+  if (courier_) ground_.house.spawn(courier_->run(ground_.house));
+}
+
+void RecordWing::add_routes(admin::Routes& routes, const meter::Ledger& ledger) {
+  admin::add_sink_routes(routes, {*sinks_, ground_.house});
+  if (columns_) {
+    admin::add_audit_routes(routes, {.columns = *columns_,
+                                     .clock = ground_.clock,
+                                     .loop = ground_.house,
+                                     .questions = ground_.work.questions,
+                                     .budgets = admin::budget_lines_of(ledger)});
+  }
+  if (auto* keeper = record_.keeper()) {
+    admin::add_proof_routes(routes, {*keeper, recorder_, ground_.clock, ground_.house,
+                                     ground_.work.disk, [this] { return sinks_->needed_seq(); }});
+  }
+}
+
+void RecordWing::stop() {
+  record_.stop();
+  if (columns_) columns_->stop();
+  sinks_->stop();
+}
+
+}  // namespace sallyport::cli
