@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <iterator>
 
+#include "notify/bigquery.h"
 #include "notify/datadog.h"
 #include "notify/elasticsearch.h"
+#include "notify/kafka.h"
 #include "notify/otlp.h"
 #include "notify/sentry.h"
 #include "notify/slack.h"
@@ -39,6 +41,10 @@ constexpr SinkType kSinkTypes[] = {
      Need::kMay, Need::kNo, "all", kOtlpOptions, make_otlp, check_otlp},
     {"sentry", "Sentry: what is wrong with the gate or its provider, as error events.", Need::kNo,
      Need::kMust, Need::kNo, kTrouble, kSentryOptions, make_sentry, check_sentry},
+    {"bigquery", "A BigQuery table, through insertAll.", Need::kMay, Need::kMust, Need::kNo, "all",
+     kBigQueryOptions, make_bigquery, check_bigquery},
+    {"kafka", "A Kafka topic.", Need::kNo, Need::kMay, Need::kMay, "all", kKafkaOptions, make_kafka,
+     check_kafka},
     {"syslog", "A syslog server (RFC 5424) over TCP or TLS.", Need::kMust, Need::kNo, Need::kNo,
      "all", kSyslogOptions, make_syslog, check_syslog},
 };
