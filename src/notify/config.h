@@ -25,9 +25,8 @@ struct SinkConfig {
   std::optional<std::string> ca_file;   // authorities (PEM) to trust instead of the system's
   // Private or loopback networks the receiver may be in; otherwise such addresses are refused.
   std::vector<Cidr> allow;
-  // Which records go: kinds ("request", "admin", "finding" ...), "refused" (status >= 400), "failed"
-  // (status >= 500), "all".
-  // Empty: what the type is for.
+  // Which records go: kinds ("request", "admin", "finding" ...), "refused" (status >= 400),
+  // "failed" (status >= 500), "all". Empty: what the type is for.
   std::vector<std::string> only;
   std::size_t batch_records = 500;
   std::size_t batch_bytes = 1u << 20;
