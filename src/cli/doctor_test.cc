@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "net/connect.h"
+#include "store/sqlite_leases.h"
 
 namespace sallyport::cli {
 namespace {
@@ -151,6 +152,34 @@ TEST_F(DoctorTest, AFolderThatIsNotThere) {
   examine_files(config, found);
   const auto fails = std::ranges::count(found, Health::kFail, &Diagnosis::health);
   EXPECT_EQ(fails, 2) << "spool and prices; store and journal can be made";
+}
+
+// A key at the provider that nobody deletes.
+TEST_F(DoctorTest, ALeaseThatNoUpstreamEnds) {
+  config::Config config;
+  config.store.path = path("s.db");
+  config.audit.path = path("journal");
+  config.http.spool_directory = folder_;
+  provider::LeaseRow row;
+  row.name = "sallyport-a-7";
+  row.upstream = "gone";
+  row.project = "proj_1";
+  row.account_id = "svc_acct_7";
+  ASSERT_TRUE(store::SqliteLeases::open(config.store).value()->put({row}));
+  const auto told = [&] {
+    Diagnoses found;
+    examine_files(config, found);
+    const auto at = std::ranges::find(found, "leases", &Diagnosis::name);
+    return at == found.end() ? std::string() : at->what;
+  };
+  EXPECT_TRUE(told().contains("sallyport-a-7 (svc_acct_7)")) << told();
+  upstream::UpstreamConfig renamed;
+  renamed.name = "new";
+  renamed.lease.mode = "service_account";
+  renamed.lease.project = "proj_1";
+  renamed.lease.instance = "a";
+  config.upstream.upstreams.push_back(renamed);
+  EXPECT_EQ(told(), "") << "that one ends it";
 }
 
 TEST_F(DoctorTest, AnUpstreamThatDoesNotListen) {

@@ -9,9 +9,10 @@
 
 namespace sallyport::cli {
 
-// Of the last three hours, newest first, half a million records or two seconds at most; the sums then
-// count as complete from the oldest that was read. Blocks on the disk: before anything is served. A
-// journal that is not there or damaged leaves the sums as they are, and the log says so.
+// Of the last three hours, newest first, half a million records or two seconds at most; the sums
+// then count as complete from the oldest that was read. An intent without an outcome counts as a
+// call of unknown usage. Blocks on the disk: before anything is served. A journal that is not there
+// or damaged leaves the sums as they are, and the log says so.
 void read_back_usage(meter::OwnUsageSums& sums, const audit::Config& config, const Clock& clock);
 
 }  // namespace sallyport::cli
