@@ -5,6 +5,8 @@
 Each round has a fresh key with a budget. Clients ask, some hang up in the middle, the gate is
 killed with -9 under load and started again, until the budget is used up. What the simulated
 provider generated, by its own log, must never be more than the budget, and at least 80 % of it.
+Another round has clients that stop reading and then leave: while the gate waits for them, the
+provider generates into the buffers on the way.
 --prove takes away what the ledger knew with each kill: the comparison must then fail.
 """
 import argparse
@@ -46,8 +48,12 @@ CLIENTS = 64
 TOKENS = 300  # that a call generates, unless it is cut
 MODEL = f"sim-chunks-{TOKENS}"
 SMALL = "sim-chunks-1"
+LONG_TOKENS = 100_000
+LONG = f"sim-chunks-{LONG_TOKENS}"
+STALLED_CLIENTS = 6
 PRICES = {"version": 1, "models": [
     {"model": MODEL, "input": 1, "output": 10, "reasons": False},
+    {"model": LONG, "input": 1, "output": 10, "reasons": False},
     {"model": SMALL, "input": 1, "output": 10, "reasons": False}]}
 START_S_MAX = 20
 
@@ -71,8 +77,15 @@ class House:
                                     directory=directory))
         self.environment = dict(os.environ, BUDGET_PEPPER=secrets.token_hex(32),
                                 BUDGET_PROVIDER_KEY="sk-sim")
+        self.sim = None
+        self.simulate("1ms")
+
+    def simulate(self, token_delay):
+        if self.sim:
+            self.sim.kill()
+            self.sim.wait()
         self.sim = self.start("sim", "--listen", f"127.0.0.1:{self.sim_port}",
-                              "--token-delay", "1ms")
+                              "--token-delay", token_delay)
         self.wait_for(self.sim_port, self.sim)
 
     def start(self, *arguments):
@@ -136,7 +149,7 @@ class Bill:
     def tokens(self, prompt):
         total = 0
         for call in self.seen.values():
-            most = TOKENS if call["model"] == MODEL else 1
+            most = {MODEL: TOKENS, LONG: LONG_TOKENS}.get(call["model"], 1)
             # The first piece of a stream has no text; a plain answer has no pieces.
             made = most if call["pieces"] == 0 else min(max(call["pieces"] - 1, 0), most)
             total += prompt + made
@@ -273,12 +286,83 @@ def one_round(house, gate, number, options):
     return gate, problems
 
 
+def settled_pieces(house):
+    """How much the provider has sent so far, when that no longer grows."""
+    last = -1
+    while True:
+        pieces = sum(call["pieces"] for call in house.sim_page("GET", "/sim/requests")["requests"])
+        if pieces == last:
+            return pieces
+        last = pieces
+        time.sleep(0.5)  # the provider works as fast as it can: half a second of nothing is the end
+
+
+def stalled_call(house, key):
+    """A stream that its client does not read: the socket, or None when the budget is used up."""
+    body = json.dumps({"model": LONG, "stream": True, "max_completion_tokens": LONG_TOKENS,
+                       "messages": [{"role": "user", "content": "a b c d e f g h"}]}).encode()
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(30)
+    client.connect(("127.0.0.1", house.port))
+    client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer " +
+                   key.encode() + b"\r\nContent-Type: application/json\r\nContent-Length: " +
+                   str(len(body)).encode() + b"\r\n\r\n" + body)
+    if b" 200 " in client.recv(20):
+        return client
+    client.close()
+    return None
+
+
+def stalled_round(house, options):
+    """Clients that stop reading and then leave; what the buffers on the way took is billed."""
+    budget = options.stalled_tokens
+    house.simulate("0ms")
+    key = house.new_key("stalled", f"{budget}tokens/total")
+    house.sim_page("DELETE", "/sim/requests")
+    prompt = prompt_tokens(house)
+    house.sim_page("DELETE", "/sim/requests")
+    bill = Bill(house)
+    calls, full = 0, False
+    while not full:
+        clients = []
+        while not full and len(clients) < STALLED_CLIENTS:
+            client = stalled_call(house, key)
+            full = client is None and not clients
+            if client is None:
+                break
+            clients.append(client)
+        settled_pieces(house)
+        for client in clients:
+            client.close()
+        calls += len(clients)
+        wait_until_settled(house)
+        bill.read()
+    used = bill.tokens(prompt)
+    print(f"stalled clients: {used} of {budget} tokens, {calls} calls", flush=True)
+    if calls < budget // (2 * LONG_TOKENS):
+        return [f"stalled clients: only {calls} calls were let through"]
+    if used > budget:
+        return [f"stalled clients: the provider generated {used} tokens, the budget is {budget}"]
+    return []
+
+
+def wait_until_settled(house):
+    begun = time.monotonic()
+    while time.monotonic() - begun < 20:
+        row = house.ask("budgets", "show", "key:stalled").strip().splitlines()[-1].split()
+        if row[6] == "0":  # account, unit, per, kind, amount, spent, held, share
+            return
+    raise SystemExit("calls whose clients have left are still open: " + " ".join(row))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sallyport", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=300_000)
+    parser.add_argument("--stalled-tokens", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--prove", action="store_true")
     options = parser.parse_args()
@@ -293,6 +377,8 @@ def main():
             for number in range(options.rounds):
                 gate, found = one_round(house, gate, number, options)
                 problems += found
+            if not options.prove:
+                problems += stalled_round(house, options)
         finally:
             for process in (gate, house.sim):
                 if process and process.poll() is None:
