@@ -146,7 +146,11 @@ void OwnUsageSums::add(const Event& event) {
   const MostUsed most = most_used(event);
   if (!most.counts) return;
   Shard& shard = *shards_.front();
-  if (event.kind == Kind::kIntent) {  // written before the key was chosen
+  // An intent is written before the key is chosen; of what a dead process left the next start makes
+  // a request that was aborted.
+  const bool left = event.kind == Kind::kIntent ||
+                    (!event.provider_key_id && event.error.value_or("") == "aborted");
+  if (left) {
     MostUsed all = most;
     all.several = most.several && event.reserved_tokens.value_or(0) == 0;
     const std::string key = event.provider_key_id.value_or(std::string(kAnyProviderKey));

@@ -247,9 +247,11 @@ TEST(OwnUsage, WhatADeadProcessLeftCountsForAnyKey) {
   event.endpoint = "POST /v1/chat/completions";
   event.model = "gpt-4o";
   sums.add(event);
+  event.kind = Kind::kRequest;  // as the next start writes it
+  event.error = "aborted";
   event.reserved_tokens = 500;
   sums.add(event);
-  event.kind = Kind::kRequest;  // of a stream that was broken off
+  event.error = "client_gone";  // a stream that was broken off
   event.provider_key_id = "key_a";
   event.reserved_tokens.reset();
   event.tokens_input = 3;

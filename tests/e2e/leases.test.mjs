@@ -237,6 +237,67 @@ describe("the Admin API fails", only, () => {
   }
 });
 
+// A stream that goes on until its client leaves it, or its process dies.
+async function openStream(house) {
+  const left = new AbortController();
+  const stream = await house.client().chat.completions.create(
+    { model: "sim-chunks-2000+delay-50", messages, stream: true }, { signal: left.signal });
+  await stream[Symbol.asyncIterator]().next();
+  return left;
+}
+
+test("in an incident no key before is left to its streams", only, async () => {
+  const house = await open({ configure: serviceAccount });
+  try {
+    const first = await hasLease(house);
+    const stream = await openStream(house);
+    await run(house, "upstream", "rotate", "--drain", "10m", "--no-wait");
+    await until("the second key is in use", async () =>
+      (await upstream(house)).provider_key_id !== first, patience);
+    const done = await rotate(house, "--drain", "0s");
+    assert.equal(done.state, "done");
+    assert.equal(done.earlier.length, 1);
+    assert.equal(done.earlier[0].provider_key_id, first);
+    assert.equal(done.earlier[0].dead, true);
+    assert.ok(done.earlier[0].time_to_death_ms >= 0);
+    const keys = await all(house.admin.projects.apiKeys.list(project));
+    assert.deepEqual(keys.map(({ id }) => id), [done.new_key_id]);
+    stream.abort();
+  } finally {
+    await house.stop();
+  }
+});
+
+test("an upstream that is renamed keeps its deletions; one that is gone is told", only, async () => {
+  const house = await open({ configure: serviceAccount });
+  try {
+    const first = await hasLease(house);
+    house.gate.process.kill("SIGKILL");
+    await house.gate.ended;
+    house.text = house.text.replace("- name: simulation\n", "- name: renamed\n");
+    await writeFile(house.config, house.text);
+    await house.serve();
+    await hasLease(house);
+    const now = await until("one lease is left", () => settled(house), patience);
+    assert.equal(now.upstream, "renamed");
+    assert.notEqual(now.provider_key_id, first);
+    house.gate.process.kill("SIGKILL");
+    await house.gate.ended;
+    house.text = house.text.replace("instance: e2e,", "instance: moved,")
+      .replace("- name: renamed\n", "- name: third\n");
+    await writeFile(house.config, house.text);
+    await house.serve();
+    await until("it is told", async () => (await house.records("--kind", "provider")).some((one) =>
+      one.error === "lease_orphan" && one.provider_key_id === now.provider_key_id), patience);
+    const doctor = JSON.parse((await run(house, "doctor", "--json")).out);
+    const found = doctor.checks.find(({ name }) => name === "leases");
+    assert.equal(found.health, "FAIL");
+    assert.match(found.what, /upstream renamed/);
+  } finally {
+    await house.stop();
+  }
+});
+
 describe("kill -9 in the middle of a rotation", only, () => {
   const stepIs = (name) => async (house) => {
     const { rotation } = await upstream(house);
@@ -310,6 +371,8 @@ async function makeOlder(house, milliseconds) {
     });
     await writeFile(join(folder, name), older.join(""));
   }
+  // To the signatures that is a forgery, as it should be.
+  await house.command("audit", "accept-state", "--new-origin");
 }
 
 describe("what others do to the account", only, () => {
@@ -352,10 +415,11 @@ meter: {reconcile: {every: 10s, lag: 0s}}
     assert.deepEqual(row, {
       provider_key_id: stranger.id, known: false, verdict: "gateway_bypass", excess_tokens: 1000,
       provider: { input: 700, output: 300, requests: 1 }, gate: { input: 0, output: 0, requests: 0 },
+      uncertain: { requests: 0, tokens_max: 0, batch_tokens: 0 },
     });
     const own = table.data.find((one) => one.known);
     assert.equal(own.verdict, "agrees");
-    assert.match((await run(house, "usage", "reconcile")).out, /1000 +0 +1000 +gateway_bypass/);
+    assert.match((await run(house, "usage", "reconcile")).out, /1000 +0 +1000 +0 +gateway_bypass/);
   });
 
   test("it becomes a record with amount and window, once", async () => {
@@ -399,6 +463,53 @@ meter: {reconcile: {every: 10s, lag: 0s}}
     await told("its making", (one) => one.action === "tenant.admin_api_key.created"
       && one.provider_key_id === made.id);
   });
+});
+
+test("calls that told no usage are no bypass, and do not hide one", only, async () => {
+  const ago = 40 * 60;
+  const house = await open({
+    configure: (text, of) => `${serviceAccount(text, of)}
+provider: {admin_url: "${of.simURL}/v1", admin_key: "\${env:E2E_ADMIN_KEY}", projects: [${project}]}
+meter: {reconcile: {every: 1h, lag: 0s}}
+`,
+  });
+  try {
+    const key = await hasLease(house);
+    (await openStream(house)).abort();
+    await until("the hang-up is on record", async () => (await house.calls()).length === 1);
+    await openStream(house);
+    const used = Math.floor(Date.now() / 60_000) * 60 - ago;
+    house.gate.process.kill("SIGKILL");
+    await house.gate.ended;
+    await house.serve();  // mends the journal
+    await hasLease(house);
+    await house.gate.stop();
+    await makeOlder(house, ago * 1000);
+    const spend = (tokens, requests) => house.simulate("usage", {
+      api_key_id: key, model: "gpt-4o", input_tokens: tokens, output_tokens: 0, at: used + 60,
+      num_model_requests: requests,
+    });
+    await spend(252, 2);
+    await house.serve();
+    await hasLease(house);
+    const compare = async () => {
+      const time = (seconds) => new Date(seconds * 1000).toISOString();
+      const { code, out } = await run(house, "usage", "reconcile", "--json", "--from",
+        time(used + 60), "--to", time(used + 180));
+      return { code, row: JSON.parse(out).data.find((one) => one.provider_key_id === key) };
+    };
+    const ordinary = await compare();
+    assert.equal(ordinary.row.verdict, "uncertain", JSON.stringify(ordinary));
+    assert.equal(ordinary.code, 0);
+    assert.equal(ordinary.row.excess_tokens, 252);
+    assert.equal(ordinary.row.uncertain.requests, 2, "the hang-up and what the kill left");
+    await spend(7, 1);  // one small call more than we made
+    const stranger = await compare();
+    assert.equal(stranger.row.verdict, "gateway_bypass", JSON.stringify(stranger));
+    assert.equal(stranger.code, 3);
+  } finally {
+    await house.stop();
+  }
 });
 
 describe("workload identity", only, () => {
