@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/text.h"
@@ -133,7 +134,8 @@ class SyslogSink final : public Sink {
 
   Task<Result<void>> write(const std::string& bytes, net::Deadline until) {
     const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    Result<void> written = co_await stream_->write_all({&part, 1}, until);
+    const std::span<const iovec> parts(&part, 1);
+    Result<void> written = co_await stream_->write_all(parts, until);
     co_return written;
   }
 

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Servers that other people wrote, on loopback: rsyslog takes records, Prometheus scrapes and one of
+// the shipped alerts fires, nginx is a receiver's moody front.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { start, until } from "../e2e/house.mjs";
+import { Elasticsearch, Splunk, token } from "./receivers.mjs";
+
+const limitMs = 60_000;
+const env = { SINK_TOKEN: token };
+const shipped = resolve(import.meta.dirname, "../../packaging");
+const common = "allow: [127.0.0.0/8], begin: beginning, only: [all], batch_wait: 100ms, timeout: 5s";
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+class Server {
+  constructor(command, args) {
+    this.said = "";
+    this.process = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.process.stdout.on("data", (bytes) => (this.said += bytes));
+    this.process.stderr.on("data", (bytes) => (this.said += bytes));
+    this.process.on("error", (error) => (this.said += error.message));
+    this.ended = new Promise((end) => this.process.once("close", end));
+  }
+
+  async stop(signal = "SIGTERM") {
+    this.process.kill(signal);
+    await this.ended;
+  }
+}
+
+const gateWith = (entry) => start({ env, more: `notify:\n  - ${entry}\n` });
+const sink = async (house) => JSON.parse(await house.command("sinks", "list", "--json")).data[0];
+
+async function traffic(house, calls) {
+  for (let done = 0; done < calls; done += 20) {
+    await Promise.all(Array.from({ length: Math.min(20, calls - done) }, () => house.fetch("/v1/models")));
+  }
+}
+
+async function settled(house) {
+  await until("all records are sent", async () => (await sink(house)).behind === 0, limitMs);
+}
+
+async function journal(house) {
+  const folder = join(house.folder, "journal", "seg");
+  const names = (await readdir(folder)).filter((name) => name.endsWith(".jsonl")).sort();
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
+  return texts.flatMap((text) => text.split("\n")).filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));
+}
+
+// rsyslogd that writes what it takes into a file: structured data, a bar, the message.
+async function rsyslog(folder, port) {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "rsyslog.conf"), `
+global(workDirectory="${folder}" maxMessageSize="64k")
+module(load="imtcp")
+template(name="taken" type="string" string="%app-name% %msgid% %structured-data%|%msg%\\n")
+input(type="imtcp" address="127.0.0.1" port="${port}" ruleset="records")
+ruleset(name="records") { action(type="omfile" file="${folder}/taken" template="taken") }
+`);
+  const server = new Server("rsyslogd", ["-n", "-i", join(folder, "pid"), "-f", join(folder, "rsyslog.conf")]);
+  await until("rsyslogd listens", () => new Promise((answer) => {
+    if (server.process.exitCode !== null) throw new Error(server.said);
+    const probe = createServer();
+    probe.once("error", () => answer(true)); // the port is taken
+    probe.listen(port, "127.0.0.1", () => probe.close(() => answer(false)));
+  }), limitMs);
+  return server;
+}
+
+async function takenBy(folder) {
+  const lines = (await readFile(join(folder, "taken"), "utf8")).trim().split("\n");
+  return lines.map((line) => {
+    const bar = line.indexOf("|");
+    const record = JSON.parse(line.slice(bar + 1));
+    assert.ok(line.startsWith(`sallyport ${record.kind} [sallyport@32473 id="${record.id}" seq="${record.seq}"`), line);
+    return record;
+  });
+}
+
+// Each record of the log at least once, and whole; how many came twice.
+function assertWhole(taken, lines) {
+  const first = new Map(taken.map((record) => [record.seq, record]));
+  const sent = [...first.values()].map(({ id, ...line }) => line).sort((a, b) => a.seq - b.seq);
+  assert.deepEqual(sent, lines);
+  return taken.length - first.size;
+}
+
+const syslogEntry = (port) =>
+  `{name: one, type: syslog, url: "tcp://127.0.0.1:${port}", ${common}, options: {message_bytes: "65536"}}`;
+
+test("rsyslog gets every record once, whole and in order", async () => {
+  const port = await freePort();
+  const house = await gateWith(syslogEntry(port));
+  const folder = join(house.folder, "rsyslog");
+  const server = await rsyslog(folder, port);
+  try {
+    await traffic(house, 500);
+    await settled(house);
+    const lines = await journal(house);
+    await until("all is written", async () => (await takenBy(folder)).length >= lines.length, limitMs);
+    const taken = await takenBy(folder);
+    const log = await journal(house);
+    const from = taken.filter(({ seq }) => seq <= log.length);
+    assert.deepEqual(from.map(({ seq }) => seq), [...from.keys()].map((i) => i + 1));
+    assertWhole(taken, log.slice(0, taken.length));
+  } finally {
+    await server.stop();
+    await house.stop();
+  }
+});
+
+test("rsyslog goes away and comes back: nothing is lost", async () => {
+  const port = await freePort();
+  const house = await gateWith(syslogEntry(port));
+  const folder = join(house.folder, "rsyslog");
+  let server = await rsyslog(folder, port);
+  try {
+    for (let round = 0; round < 3; round += 1) {
+      await traffic(house, 100);
+      await server.stop("SIGKILL"); // with what it had read and not written
+      await traffic(house, 40);
+      server = await rsyslog(folder, port);
+    }
+    await settled(house);
+    let log = [];
+    await until("all is written", async () => {
+      log = await journal(house);
+      return new Set((await takenBy(folder)).map(({ seq }) => seq)).size >= log.length;
+    }, limitMs);
+    assertWhole((await takenBy(folder)).filter(({ seq }) => seq <= log.length), log);
+  } finally {
+    await server.stop();
+    await house.stop();
+  }
+});
+
+test("Prometheus finds the gate up, and a shipped alert fires", async () => {
+  const receiver = await new Elasticsearch().listen();
+  receiver.authorized = () => false; // so that the sink stops
+  const house = await gateWith(`${receiver.options("siem")}, ${common}}`);
+  const port = await freePort();
+  const file = join(house.folder, "prometheus.yml");
+  await writeFile(file, `
+global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+rule_files: ["${join(shipped, "prometheus", "sallyport-alerts.yml")}"]
+scrape_configs:
+  - job_name: sallyport
+    static_configs: [{targets: ["127.0.0.1:${house.adminPort}"]}]
+`);
+  const server = new Server("prometheus", [
+    `--config.file=${file}`, `--storage.tsdb.path=${join(house.folder, "tsdb")}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ]);
+  const ask = async (path) => {
+    try {
+      return (await (await fetch(`http://127.0.0.1:${port}/api/v1/${path}`)).json()).data;
+    } catch {
+      return null; // not up yet
+    }
+  };
+  try {
+    await traffic(house, 20);
+    await until("the target is up", async () => {
+      if (server.process.exitCode !== null) throw new Error(server.said);
+      const [target] = (await ask("targets"))?.activeTargets ?? [];
+      if (target?.lastError) throw new Error(target.lastError);
+      return target?.health === "up";
+    }, limitMs);
+    await until("the requests are there", async () => {
+      const { result } = await ask('query?query=sum(sallyport_requests_total{status="2xx"})');
+      return result.length === 1 && Number(result[0].value[1]) >= 20;
+    }, limitMs);
+    const alert = await until("the alert fires", async () => {
+      const { alerts } = await ask("alerts");
+      return alerts.find(({ labels, state }) => labels.alertname === "SallyportSinkStopped" && state === "firing");
+    }, limitMs);
+    assert.equal(alert.labels.sink, "siem");
+    const names = (await ask("alerts")).alerts.map(({ labels }) => labels.alertname);
+    assert.ok(!names.includes("SallyportDown") && !names.includes("SallyportJournalCannotWrite"), names.join());
+  } finally {
+    await server.stop();
+    await house.stop();
+    await receiver.close();
+  }
+});
+
+test("nginx in front of a receiver answers 503 or hangs up half of the time: all arrives", async () => {
+  const receiver = await new Splunk().listen();
+  const port = await freePort();
+  const behind = receiver.url;
+  receiver.url = `http://127.0.0.1:${port}`;
+  const house = await gateWith(`${receiver.options("one")}, ${common}, batch_records: 20}`);
+  const folder = join(house.folder, "nginx");
+  await mkdir(folder);
+  await writeFile(join(folder, "nginx.conf"), `
+daemon off;
+pid ${folder}/pid;
+error_log ${folder}/error.log;
+events {}
+http {
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  split_clients "$request_id" $fate { 30% busy; 20% cut; * good; }
+  server {
+    listen 127.0.0.1:${port};
+    client_max_body_size 8m;
+    client_body_buffer_size 8m; # its workers may not write here
+    location / {
+      if ($fate = busy) { return 503; }
+      if ($fate = cut) { return 444; }
+      proxy_pass ${behind};
+    }
+  }
+}
+`);
+  const server = new Server("nginx", ["-e", join(folder, "error.log"), "-c", join(folder, "nginx.conf")]);
+  try {
+    await traffic(house, 200);
+    await settled(house);
+    assert.deepEqual(receiver.complaints, []);
+    const log = await journal(house);
+    assertWhole(receiver.taken.filter(({ seq }) => seq <= log.length), log);
+    assert.ok((await sink(house)).attempts_failed > 0, "nginx let everything pass");
+  } finally {
+    await server.stop();
+    await house.stop();
+    await receiver.close();
+  }
+});
