@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kSetting = "admin_tokens";
 constexpr std::size_t kIdChars = 12;
+constexpr int kTries = 5;  // another process may write between reading and writing
 constexpr auto kDeadKept = std::chrono::hours(24 * 30);  // in the list; the journal knows for ever
 
 std::string text_of(const JsonValue& object, std::string_view member) {
@@ -104,6 +105,7 @@ Result<void> AdminTokens::read() {
     if (!parsed) return std::unexpected(parsed.error());
     rows = std::move(*parsed);
   }
+  setting_ = *stored;
   const std::lock_guard lock(mutex_);
   for (const Row& old : rows_) {
     if (!old.undurable) continue;
@@ -114,17 +116,19 @@ Result<void> AdminTokens::read() {
   return {};
 }
 
-Result<void> AdminTokens::store(std::vector<Row> rows) {
+Result<bool> AdminTokens::store(std::vector<Row> rows) {
   const UtcTime now = clock_.now();
   std::erase_if(rows, [&](const Row& row) {
     return now > row.info.revoked_at.value_or(row.info.expires_at) + kDeadKept;
   });
-  const Result<void> put = settings_.put(kSetting, write(rows));
-  if (!put) return put;
+  std::string text = write(rows);
+  const Result<bool> put = settings_.replace(kSetting, setting_, text);
+  if (!put || !*put) return put;
+  setting_ = std::move(text);
   for (Row& row : rows) row.undurable = false;
   const std::lock_guard lock(mutex_);
   rows_ = std::move(rows);
-  return {};
+  return true;
 }
 
 Result<void> AdminTokens::refresh() {
@@ -132,7 +136,9 @@ Result<void> AdminTokens::refresh() {
   const Result<void> fresh = read();
   if (!fresh) return fresh;
   if (std::ranges::none_of(rows_, &Row::undurable)) return {};
-  return store(rows_);
+  const Result<bool> stored = store(rows_);  // false: tried again with the next call
+  if (!stored) return std::unexpected(stored.error());
+  return {};
 }
 
 const AdminTokens::Row* AdminTokens::find(std::string_view id_or_name) const {
@@ -154,9 +160,29 @@ Result<NewAdminToken> AdminTokens::create(std::string_view name, Role role,
     return fail(Code::kInvalid, "life must be between 1s and 30d");
   }
   const std::lock_guard lock(store_mutex_);
+  const UtcTime now = clock_.now();
+  const AdminTokenInfo wanted{.id = random_base62(kIdChars),
+                              .name = std::string(name),
+                              .role = role,
+                              .created_at = now,
+                              .created_by = std::string(by),
+                              .expires_at = now + life,
+                              .revoked_at = std::nullopt,
+                              .revoked_by = {}};
+  NewAdminToken made{Secret(std::string_view()), wanted};
+  for (int tries = 0; tries < kTries; ++tries) {
+    const Result<bool> done = create_once(wanted, made);
+    if (!done) return std::unexpected(done.error());
+    if (*done) return made;
+  }
+  return fail(Code::kUnavailable, "another process changes the admin tokens; ask again");
+}
+
+// False: another process changed the setting meanwhile.
+Result<bool> AdminTokens::create_once(const AdminTokenInfo& wanted, NewAdminToken& made) {
   if (const Result<void> fresh = read(); !fresh) return std::unexpected(fresh.error());
   const UtcTime now = clock_.now();
-  const Row* same = find(name);
+  const Row* same = find(wanted.name);
   if (same != nullptr && living(same->info, now)) {
     return fail(Code::kDenied, "a token of that name lives; revoke it first");
   }
@@ -165,48 +191,47 @@ Result<NewAdminToken> AdminTokens::create(std::string_view name, Role role,
     return fail(Code::kExhausted, "there are 128 living admin tokens; revoke one first");
   }
   Row row;
-  row.info = {.id = random_base62(kIdChars),
-              .name = std::string(name),
-              .role = role,
-              .created_at = now,
-              .created_by = std::string(by),
-              .expires_at = now + life,
-              .revoked_at = std::nullopt,
-              .revoked_by = {}};
+  row.info = wanted;
   std::string text =
       std::string(kTokenPrefix) + row.info.id + "-" + random_base62(kTokenRandomChars);
   row.salt = make_salt();
   row.mac = token_mac(row.salt, text);
-  NewAdminToken made{Secret(text), row.info};
+  made.text = Secret(text);
   explicit_bzero(text.data(), text.size());
   std::vector<Row> rows = rows_;
   rows.push_back(std::move(row));
-  if (const Result<void> stored = store(std::move(rows)); !stored) {
-    return std::unexpected(stored.error());
-  }
-  return made;
+  return store(std::move(rows));
 }
 
 Result<RevokedAdminToken> AdminTokens::revoke(std::string_view id_or_name, std::string_view by) {
   const std::lock_guard lock(store_mutex_);
-  const Result<void> fresh = read();  // if it fails, what is known here dies all the same
   RevokedAdminToken done;
-  std::vector<Row> rows;
-  {
-    const std::lock_guard inner(mutex_);
-    const Row* found = find(id_or_name);
-    if (found == nullptr && !fresh) return std::unexpected(fresh.error());
-    if (found == nullptr) return fail(Code::kNotFound, "there is no such token");
-    Row& row = rows_[static_cast<std::size_t>(found - rows_.data())];
-    if (!row.info.revoked_at) {
-      row.info.revoked_at = clock_.now();
-      row.info.revoked_by = by;
-      row.undurable = true;
+  for (int tries = 0; tries < kTries; ++tries) {
+    const Result<void> fresh = read();  // if it fails, what is known here dies all the same
+    std::vector<Row> rows;
+    {
+      const std::lock_guard inner(mutex_);
+      const Row* found = find(tries == 0 ? id_or_name : std::string_view(done.info.id));
+      if (found == nullptr && !fresh) return std::unexpected(fresh.error());
+      if (found == nullptr) return fail(Code::kNotFound, "there is no such token");
+      Row& row = rows_[static_cast<std::size_t>(found - rows_.data())];
+      if (!row.info.revoked_at) {
+        row.info.revoked_at = clock_.now();
+        row.info.revoked_by = by;
+        row.undurable = true;
+      }
+      done.info = row.info;
+      rows = rows_;
     }
-    done.info = row.info;
-    rows = rows_;
+    done.durable = true;
+    if (std::ranges::none_of(rows, &Row::undurable)) return done;
+    done.durable = false;
+    if (!fresh) return done;
+    const Result<bool> stored = store(std::move(rows));
+    if (!stored) return done;
+    done.durable = *stored;
+    if (*stored) return done;
   }
-  if (std::ranges::any_of(rows, &Row::undurable)) done.durable = fresh && store(rows).has_value();
   return done;
 }
 

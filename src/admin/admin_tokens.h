@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Named admin tokens with a role and an end: for programs, and for people without a login. Kept as
-// salted HMACs in one versioned setting. One process changes them at a time: the server, or, when
-// none runs, the command line that holds the journal. Knows nothing of requests and records.
+// salted HMACs in one versioned setting. The server changes them, or, when none runs, the command
+// line: one that starts while the other writes loses nothing of it, since a setting that changed
+// meanwhile is read again. Knows nothing of requests and records.
 #pragma once
 
 #include <chrono>
@@ -79,14 +80,16 @@ class AdminTokens {
   static std::string write(const std::vector<Row>& rows);
   // Hold store_mutex_.
   Result<void> read();
-  Result<void> store(std::vector<Row> rows);
+  Result<bool> store(std::vector<Row> rows);  // false: another process wrote since read()
+  Result<bool> create_once(const AdminTokenInfo& wanted, NewAdminToken& made);
   const Row* find(std::string_view id_or_name) const;
 
   SettingStore& settings_;
   const Clock& clock_;
-  std::mutex store_mutex_;    // one change at a time; locked before mutex_
-  mutable std::mutex mutex_;  // rows_; never held while the store is asked
-  std::vector<Row> rows_;     // in order of making
+  std::mutex store_mutex_;              // one change at a time; locked before mutex_
+  std::optional<std::string> setting_;  // as it was last read or written; under store_mutex_
+  mutable std::mutex mutex_;            // rows_; never held while the store is asked
+  std::vector<Row> rows_;               // in order of making
 };
 
 }  // namespace sallyport::admin

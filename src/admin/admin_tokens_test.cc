@@ -53,6 +53,28 @@ TEST_F(AdminTokensTest, IsDeadAtOnceWhenRevokedAlsoOnABrokenDisk) {
   EXPECT_FALSE(restarted.match(text)) << "it became durable";
 }
 
+// The command line makes one while the server starts: each has read before the other wrote.
+TEST_F(AdminTokensTest, TwoProcessesLoseNothingOfEachOther) {
+  AdminTokens other(settings_, clock_);
+  const std::string mine = make("mine");
+  settings_.meanwhile = [&] {
+    ASSERT_TRUE(other.create("theirs", Role::kViewer, hours(1), "cli"));
+  };
+  ASSERT_TRUE(tokens_.create("second", Role::kViewer, hours(1), "local:test"));
+  EXPECT_EQ(tokens_.list().size(), 3u);
+
+  settings_.meanwhile = [&] { ASSERT_TRUE(other.revoke("theirs", "cli")); };
+  const auto done = tokens_.revoke("mine", "local:test");
+  ASSERT_TRUE(done);
+  EXPECT_TRUE(done->durable);
+  AdminTokens restarted(settings_, clock_);
+  ASSERT_TRUE(restarted.refresh());
+  EXPECT_FALSE(restarted.match(mine));
+  for (const AdminTokenInfo& token : restarted.list()) {
+    EXPECT_EQ(token.revoked_at.has_value(), token.name != "second") << token.name;
+  }
+}
+
 TEST_F(AdminTokensTest, SurvivesARestartAsAHashOnly) {
   const std::string text = make("ci");
   for (const auto& [name, value] : settings_.values) {

@@ -113,21 +113,20 @@ void KeyActs::block_now(std::string_view kid_or_name, const Actor& actor, std::s
 
 Result<Revoked> KeyActs::revoke(std::string_view kid_or_name, const Actor& actor,
                                 std::string_view why) {
-  const Result<keys::KeyInfo> before = ring_.show(kid_or_name);
-  if (!before) return std::unexpected(before.error());
+  // One that is not known here may be another process's: the ring asks the store first.
   const auto were = this->before(ring_.find(kid_or_name));
   const auto status_before = [&](const keys::KeyInfo& key) {
     const auto was = were.find(key.kid);
-    return keys::status(was == were.end() ? *before : was->second, clock_.now());
+    return was == were.end() ? std::string_view("active") : keys::status(was->second, clock_.now());
   };
 
   Revoked done;
   Result<std::vector<keys::KeyInfo>> revoked = ring_.revoke(kid_or_name, actor.name, why);
   if (revoked) {
     done.keys = std::move(*revoked);
-  } else if (revoked.error().code == Code::kUnavailable) {
+  } else if (revoked.error().code == Code::kUnavailable && !were.empty()) {
     done.durable = false;
-    if (const auto now = ring_.show(before->kid)) done.keys.push_back(*now);
+    done.keys = ring_.find(kid_or_name);
   } else {
     return std::unexpected(revoked.error());
   }

@@ -245,6 +245,11 @@ net::ServerResponse key_error_answer(const Error& error) {
   if (error.what == KeyActs::kJournalSilent) {
     return error_answer(503, "journal_unavailable", "The journal cannot write; nothing was done.");
   }
+  if (error.what == keys::KeyRing::kClockAhead) {
+    return error_answer(503, "clock_jumped",
+                        "The clock jumped ahead: nothing that has an end is made by it. Set it "
+                        "right; if it is right, ask again in 5 minutes.");
+  }
   return error_answer(503, "store_unavailable", "The key store did not answer; nothing was done.");
 }
 

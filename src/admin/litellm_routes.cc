@@ -2,6 +2,7 @@
 #include "admin/litellm_routes.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "admin/envelope.h"
@@ -206,16 +207,24 @@ Task<net::ServerResponse> LitellmRoutes::regenerate(AdminRequest request) {
   co_return json_answer(200, object(done->successor, done->text ? &*done->text : nullptr));
 }
 
-Result<std::vector<std::string>> parse_deletion(std::string_view text) {
+// What a deletion names: a key by itself, or all keys of an alias.
+struct Deleted {
+  std::string shown;
+  bool alias = false;
+};
+
+Result<std::vector<Deleted>> parse_deletion(std::string_view text) {
   const auto body = JsonValue::parse(text);
   if (!body || !body->is_object()) return fail(Code::kInvalid, "the body is not a JSON object");
-  std::vector<std::string> shown;
+  std::vector<Deleted> shown;
   for (const auto& [member, value] : body->members()) {
     if (value.is_null()) continue;
     if (member != "keys" && member != "key_aliases") {
       return fail(Code::kInvalid, std::string(member.substr(0, 64)) + " is not supported here");
     }
-    for (const JsonValue& item : value.items()) shown.emplace_back(item.string().value_or(""));
+    for (const JsonValue& item : value.items()) {
+      shown.push_back({std::string(item.string().value_or("")), member == "key_aliases"});
+    }
   }
   if (shown.empty() || shown.size() > kDeletedMax) {
     return fail(Code::kInvalid, "name 1 to 100 keys in keys or key_aliases");
@@ -229,23 +238,28 @@ Task<net::ServerResponse> LitellmRoutes::remove(AdminRequest request) {
   const auto shown = parse_deletion(request.http.body);
   if (!shown) co_return invalid(shown.error().what);
   struct Work {
-    std::vector<std::string> kids;
+    std::vector<std::string> words;  // kids, and names where an alias was given
+    std::set<std::string> kids;      // of those that lived
     Actor actor;
     bool durable = true, recorded = true;
     std::optional<Error> failed;
   };
   auto work = std::make_shared<Work>();
   work->actor = request.actor();
-  for (const std::string& one : *shown) {
-    const auto key = find(one);
+  for (const Deleted& one : *shown) {
+    const auto key = find(one.shown);
     if (!key) co_return no_such_key();  // before anything is done
-    work->kids.push_back(key->kid);
+    work->words.push_back(one.alias ? key->name : key->kid);
+    for (const keys::KeyInfo& same : parts_.keys.find(work->words.back())) {
+      if (same.state != keys::KeyState::kRevoked) work->kids.insert(same.kid);
+    }
+    work->kids.insert(key->kid);
   }
   KeyActs acts = parts_.acts;  // dead first, all of them
-  for (const std::string& kid : work->kids) acts.revoke_now(kid, work->actor, kDeleted);
+  for (const std::string& word : work->words) acts.revoke_now(word, work->actor, kDeleted);
   std::function<void()> act = [acts = std::move(acts), work]() mutable {
-    for (const std::string& kid : work->kids) {
-      const Result<Revoked> done = acts.revoke(kid, work->actor, kDeleted);
+    for (const std::string& word : work->words) {
+      const Result<Revoked> done = acts.revoke(word, work->actor, kDeleted);
       if (!done) {
         work->failed = done.error();
         continue;  // the others shall die all the same
@@ -303,23 +317,24 @@ Task<net::ServerResponse> LitellmRoutes::pause(AdminRequest request, Pause act, 
     co_return invalid(std::string(member.substr(0, 64)) + " is not supported here");
   }
   struct Work {
-    std::string kid;
+    std::string word;
     Actor actor;
     std::optional<Result<Revoked>> done;
   };
   auto work = std::make_shared<Work>();
-  work->kid = key->kid;
+  // An alias means all keys of it: after a rotation, or of one identity, several live.
+  work->word = litellm_key_name(body->at("key")->string().value_or("")).value_or(key->kid);
   work->actor = request.actor();
   KeyActs acts = parts_.acts;
-  if (now != nullptr) (acts.*now)(work->kid, work->actor, why);
+  if (now != nullptr) (acts.*now)(work->word, work->actor, why);
   std::function<void()> todo = [acts = std::move(acts), work, act, why]() mutable {
-    work->done.emplace((acts.*act)(work->kid, work->actor, why));
+    work->done.emplace((acts.*act)(work->word, work->actor, why));
   };
   net::Offload& thread = now != nullptr ? urgent() : parts_.offload;
   co_await thread.run(parts_.loop, std::move(todo));
   const Result<Revoked>& done = *work->done;
   if (!done) co_return key_change_error_answer(done.error(), "invalid_request");
-  const auto held = find(work->kid);
+  const auto held = find(key->kid);
   co_return told(json_answer(200, object(held ? *held : *key, nullptr)), done->durable,
                  done->recorded);
 }

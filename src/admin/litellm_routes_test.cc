@@ -135,6 +135,22 @@ TEST_F(LitellmTest, AKeyFromGenerateToDelete) {
   }
 }
 
+TEST_F(LitellmTest, AnAliasMeansAllKeysOfIt) {
+  const Answer made = post("/key/generate", R"({"key_alias":"app"})");
+  const Answer next = post("/key/app/regenerate", R"({"grace_period":"1h"})");
+  const auto lives = [&](const Answer& of) { return ring_->alive(of.text("token"), clock_.now()); };
+  ASSERT_TRUE(lives(made) && lives(next));
+  ASSERT_EQ(post("/key/block", R"({"key":"app"})").status, 200);
+  EXPECT_FALSE(lives(made) || lives(next));
+  ASSERT_EQ(post("/key/unblock", R"({"key":"app"})").status, 200);
+  EXPECT_TRUE(lives(made) && lives(next));
+
+  const Answer deleted = post("/key/delete", R"({"key_aliases":["app"]})");
+  ASSERT_EQ(deleted.status, 200) << deleted.body;
+  EXPECT_FALSE(lives(made) || lives(next));
+  EXPECT_EQ(deleted.json().at("deleted_keys")->items().size(), 2u);
+}
+
 TEST_F(LitellmTest, WhatIsNotDoneIsNotSaidToBeDone) {
   const Answer made = post("/key/generate", R"({"key_alias":"app"})");
   const std::string body = R"({"key":")" + made.text("key") + "\"}";

@@ -21,20 +21,39 @@ std::string rotated_detail(const keys::KeyInfo& before, const keys::RotatedKey& 
   json.key("after").begin_object();
   json.key("old").raw(key_json(rotated.old, now));
   json.key("successor").raw(key_json(rotated.successor, now));
+  if (!rotated.also_ended.empty()) {
+    json.key("also_ended").begin_array();
+    for (const keys::KeyInfo& key : rotated.also_ended) json.value(key.kid);
+    json.end_array();
+  }
   json.end_object();
   if (!why.empty()) json.field("why", why);
   json.end_object();
   return out;
 }
 
-std::string token_detail(std::string_view tid, std::string_view why, bool durable) {
+std::string token_detail(const RevokedToken& done, std::string_view why) {
   std::string out;
   JsonWriter json(out);
   json.begin_object().key("before").null().key("after").begin_object();
-  json.field("tid", tid).field("status", "revoked").field("durable", durable).end_object();
+  json.field("tid", done.tid).field("status", "revoked").field("durable", done.durable);
+  json.key("kids").begin_array();
+  for (const std::string& kid : done.kids) json.value(kid);
+  json.end_array().end_object();
   if (!why.empty()) json.field("why", why);
   json.end_object();
   return out;
+}
+
+// Where a token of these keys is dead; `shown` if none of them lives.
+std::vector<std::string> live_kids(const std::vector<keys::KeyInfo>& keys,
+                                   const keys::KeyInfo& shown, UtcTime now) {
+  std::vector<std::string> kids;
+  for (const keys::KeyInfo& key : keys) {
+    if (key.state != keys::KeyState::kRevoked && now < key.expires_at) kids.push_back(key.kid);
+  }
+  if (kids.empty()) kids.push_back(shown.kid);
+  return kids;
 }
 
 }  // namespace
@@ -56,6 +75,7 @@ Result<keys::RotatedKey> RotationActs::rotate(std::string_view kid_or_name,
   keys::RotatedKey planned{.rotation_id = rotated->rotation_id,
                            .old = rotated->old,
                            .successor = rotated->successor,
+                           .also_ended = rotated->also_ended,
                            .text = {}};
   if (gives_end) planned.old.expires_at = std::min(planned.old.expires_at, ends_at);
 
@@ -107,21 +127,27 @@ void RotationActs::withdraw(const keys::RotatedKey& rotated, const Actor& actor,
 
 Result<RevokedToken> RotationActs::revoke_token(std::string_view kid_or_name, std::string_view tid,
                                                 const Actor& actor, std::string_view why) {
+  RevokedToken done{.kid = {}, .tid = std::string(tid), .kids = {}};
+  const auto revoked = ring_.revoke_token(kid_or_name, tid, actor.name, why);
   const Result<keys::KeyInfo> parent = ring_.show(kid_or_name);
-  if (!parent) return std::unexpected(parent.error());
-  RevokedToken done{.kid = parent->kid, .tid = std::string(tid)};
-  const auto revoked = ring_.revoke_token(parent->kid, tid, actor.name, why);
-  if (!revoked && revoked.error().code != Code::kUnavailable) {
+  if (!revoked && (revoked.error().code != Code::kUnavailable || !parent)) {
     return std::unexpected(revoked.error());
   }
+  if (!parent) return std::unexpected(parent.error());
   done.durable = revoked.has_value();
+  if (revoked) {
+    for (const keys::TokenRevocation& one : *revoked) done.kids.push_back(one.kid);
+  } else {
+    done.kids = live_kids(ring_.find(kid_or_name), *parent, clock_.now());
+  }
+  done.kid = done.kids.front();
   Event made =
       act_event(clock_, "POST /admin/v1/keys/{key}/tokens/{tid}/revoke", actor, "token.revoke");
   made.api_key_id = parent->name;
-  made.kid = parent->kid;
+  made.kid = done.kid;
   made.tid = done.tid;
   made.status = 200;
-  made.detail = token_detail(tid, why, done.durable);
+  made.detail = token_detail(done, why);
   done.recorded = record_durably(recorder_, std::move(made));
   if (!done.recorded) {
     log::error("admin.revocation_not_recorded", {{"kid", done.kid}, {"actor", actor.name}});

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "admin/key_acts.h"
 #include "base/clock.h"
@@ -17,8 +18,9 @@ namespace sallyport::admin {
 
 struct RevokedToken {
   std::string kid, tid;
-  bool durable = true;   // false: dead here, and the ring goes on trying to write it
-  bool recorded = true;  // false: the journal did not take the record
+  std::vector<std::string> kids;  // by name: each key it is dead on; `kid` is the first
+  bool durable = true;            // false: dead here, and the ring goes on trying to write it
+  bool recorded = true;           // false: the journal did not take the record
 };
 
 class RotationActs {

@@ -215,9 +215,10 @@ Task<net::ServerResponse> RotationRoutes::revoke_token(AdminRequest request) {
   const Result<RevokedToken>& done = *work->done;
   if (!done) co_return key_error_answer(done.error());
   std::string body;
-  JsonWriter(body)
-      .begin_object()
-      .field("kid", done->kid)
+  JsonWriter json(body);
+  json.begin_object().field("kid", done->kid).key("kids").begin_array();
+  for (const std::string& kid : done->kids) json.value(kid);
+  json.end_array()
       .field("tid", done->tid)
       .field("durable", done->durable)
       .field("recorded", done->recorded)

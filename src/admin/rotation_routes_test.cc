@@ -27,6 +27,33 @@ class RotationHouse : public AdminHouse {
   }
 };
 
+TEST_F(RotationHouse, AnIncidentEndsEveryGenerationAndTheRecordNamesThem) {
+  const std::string first = make(R"({"name":"app-chat","owner":"blue"})");
+  const std::string kid = ring_->show("app-chat")->kid;
+  const Answer second = local(post("app-chat/rotate", R"({"overlap":"1h"})"));
+  ASSERT_EQ(second.status, 201) << second.body;
+  const Answer third = local(post("app-chat/rotate", R"({"overlap":"0s"})"));
+  ASSERT_EQ(third.status, 201) << third.body;
+  EXPECT_EQ(check(first), keys::KeyFault::kExpired);
+  EXPECT_EQ(check(second.text("key")), keys::KeyFault::kExpired);
+  EXPECT_EQ(check(third.text("key")), keys::KeyFault::kNone);
+  EXPECT_TRUE(recorder_.events().back().detail->contains("\"also_ended\":[\"" + kid + "\"]"));
+}
+
+// The command line beside us has made it, and we have not looked yet.
+TEST_F(RotationHouse, AKeyThatAnotherProcessMadeIsRevoked) {
+  keys::Config config;
+  config.pepper = Secret(std::string(32, 'p'));
+  const auto other = keys::KeyRing::open(config, store_, clock_).value();
+  keys::KeySpec spec;
+  spec.name = "theirs";
+  store_.other([&] { ASSERT_TRUE(other->create(spec, "cli")); });
+  const Answer revoked = local(revoke("theirs"));
+  EXPECT_EQ(revoked.status, 200) << revoked.body;
+  EXPECT_EQ(ring_->show("theirs")->state, keys::KeyState::kRevoked);
+  EXPECT_EQ(local(revoke("nobody")).status, 404);
+}
+
 TEST_F(RotationHouse, ANewSecretUnderTheSameName) {
   const std::string old = make(R"({"name":"app-chat","owner":"blue"})");
   const Answer done =

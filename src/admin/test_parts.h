@@ -2,9 +2,11 @@
 // Stand-ins for the tests of this room: settings, a recorder.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "event/ports/recorder.h"
@@ -29,9 +31,21 @@ class SettingsInMemory final : public SettingStore {
     if (broken) return fail(Code::kUnavailable, "broken");
     return values.emplace(std::string(name), std::string(value)).second;
   }
+  Result<bool> replace(std::string_view name, const std::optional<std::string>& before,
+                       std::string_view value) override {
+    if (broken) return fail(Code::kUnavailable, "broken");
+    if (meanwhile) std::exchange(meanwhile, nullptr)();
+    const auto at = values.find(std::string(name));
+    const std::optional<std::string> held =
+        at == values.end() ? std::nullopt : std::optional(at->second);
+    if (held != before) return false;
+    values[std::string(name)] = value;
+    return true;
+  }
 
   std::map<std::string, std::string> values;
   bool broken = false;
+  std::function<void()> meanwhile;  // done once, between reading and writing: another was quicker
 };
 
 class RecorderInMemory final : public Recorder {

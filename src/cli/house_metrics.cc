@@ -187,6 +187,15 @@ void HouseMetrics::report_credential(std::vector<HealthCheck>& checks,
 void HouseMetrics::report(std::vector<HealthCheck>& checks) const {
   const bool accepting = record_.port().accepting();
   checks.push_back({"journal", accepting, true, accepting ? "writing" : "cannot write"});
+  const bool silent = ring_.silent();
+  checks.push_back({"key_store", !silent, true,
+                    silent ? "silent for more than 5 s: keys are refused" : "answers"});
+  const bool ahead = ring_.time().ahead(), behind = ring_.time().behind();
+  // Nothing another gate would do better: shown.
+  checks.push_back({"clock", !ahead && !behind, false,
+                    ahead    ? "jumped ahead: keys that end by it are refused, none is made"
+                    : behind ? "behind the latest time, by which keys end"
+                             : "steady"});
   const auto upstreams = upstreams_.snapshot();
   for (const auto& upstream : upstreams->all()) {
     const upstream::BreakerState state = upstream->breaker->state();

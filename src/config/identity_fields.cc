@@ -131,6 +131,12 @@ std::vector<Field> identity_exchange_fields() {
       {"keys.identity_exchange[].single_use", kBool, AT(identity->single_use),
        "A token is exchanged once; tokens older than the gate's start are refused.", 0, 0,
        kRestart},
+      {"keys.identity_exchange[].live_max", kInteger, AT(identity->live_max),
+       "Keys of the mapping that live at one time; beyond it an exchange is answered with 429.", 1,
+       100'000, kRestart},
+      {"keys.identity_exchange[].per_minute_max", kInteger, AT(identity->per_minute_max),
+       "Keys of the mapping made in 60 seconds; beyond it an exchange is answered with 429.", 1,
+       100'000, kRestart},
   };
 }
 

@@ -21,8 +21,9 @@ OwnAnswer refused(Exchange& x, const ExchangeFault& fault) {
   answer.error_code = fault.error;
   x.denied_because = fault.reason;
   JsonWriter(answer.body).begin_object().field("error", fault.error).end_object();
-  answer.headers.emplace_back("x-should-retry", fault.status == 503 ? "true" : "false");
-  if (fault.status == 503) answer.headers.emplace_back("retry-after", "2");
+  const bool again = fault.status == 503 || fault.status == 429;
+  answer.headers.emplace_back("x-should-retry", again ? "true" : "false");
+  if (again) answer.headers.emplace_back("retry-after", fault.status == 429 ? "30" : "2");
   return answer;
 }
 

@@ -38,6 +38,9 @@ struct IdentityMapping {
   std::string module = "unlisted", purpose = "unlisted";
   std::optional<std::string> upstream;
   bool single_use = false;  // the same token is never exchanged twice
+  // Keys of this mapping that live at one time, and that are made in 60 seconds; 429 beyond. Who
+  // has one good token cannot fill the store.
+  std::size_t live_max = 1'000, per_minute_max = 300;
   friend bool operator==(const IdentityMapping&, const IdentityMapping&) = default;
 };
 

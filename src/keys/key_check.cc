@@ -79,12 +79,11 @@ const char* name(KeyFault fault) {
 
 // --- The state of a key and its layers
 
-UtcTime KeyRing::latest(UtcTime now) const {
-  std::int64_t seen = latest_ms_.load(std::memory_order_relaxed);
-  while (ms(now) > seen) {
-    if (latest_ms_.compare_exchange_weak(seen, ms(now), std::memory_order_relaxed)) return now;
-  }
-  return utc(seen);
+// A call of the store that hangs answers nobody: so the time is compared here.
+bool KeyRing::silent() const {
+  if (!watched_.load(std::memory_order_relaxed)) return false;
+  if (keep_when_silent_.load(std::memory_order_relaxed)) return false;
+  return clock_.steady_us() - heard_us_.load(std::memory_order_relaxed) > kStalenessMaxUs;
 }
 
 // What is final comes before what is a matter of time; no role and no flag comes before either.
@@ -160,7 +159,7 @@ KeyCheck KeyRing::Reader::check(std::string_view credential, const Presented& sh
   };
   if (parsed.fault == FormatFault::kBadFormat) return refuse(KeyFault::kBadFormat);
   if (parsed.fault == FormatFault::kBadChecksum) return refuse(KeyFault::kBadChecksum);
-  if (ring_->stale_.load(std::memory_order_relaxed)) return refuse(KeyFault::kUnavailable);
+  if (ring_->silent()) return refuse(KeyFault::kUnavailable);
 
   const Found found = locate(*snapshot_, parsed.kid);
   const KeyFault stranger = authenticate(credential, parsed.kid, found);

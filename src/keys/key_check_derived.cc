@@ -40,7 +40,7 @@ KeyCheck KeyRing::Reader::check_derived(std::string_view credential, const Prese
   };
   if (token.fault == FormatFault::kBadFormat) return refuse(KeyFault::kBadFormat);
   if (token.fault == FormatFault::kBadChecksum) return refuse(KeyFault::kBadChecksum);
-  if (ring_->stale_.load(std::memory_order_relaxed)) return refuse(KeyFault::kUnavailable);
+  if (ring_->silent()) return refuse(KeyFault::kUnavailable);
 
   const Found found = locate(*snapshot_, token.kid);
   std::shared_ptr<const Principal> who;

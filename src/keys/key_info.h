@@ -35,6 +35,11 @@ struct KeyScope {
   friend bool operator==(const KeyScope&, const KeyScope&) = default;
 };
 
+// How many keys one identity mapping may have; 0: no limit.
+struct MappingLimits {
+  std::uint64_t live_max = 0, mints_per_minute_max = 0;
+};
+
 // What is asked for when a key is created.
 struct KeySpec {
   std::string name;   // the stable api_key_id: [A-Za-z0-9_.-], 1 to 64
@@ -48,6 +53,7 @@ struct KeySpec {
   // Live keys of this name that the same actor made may stay: each workload gets its own.
   bool beside_own = false;
   std::string mapping = {};  // of the identity exchange that asks for it; empty: none
+  MappingLimits mapping_limits = {};
 };
 
 struct KeyInfo {

@@ -72,6 +72,7 @@ class ManyRows final : public KeyStore {
   }
   Result<LayerRow> end_layer(const LayerEnding&) override { return no<LayerRow>(); }
   Result<void> remac(std::span<const Remac>) override { return no<void>(); }
+  Result<void> forget(UtcTime) override { return no<void>(); }
   Result<void> note_used(std::span<const KeyUse>) override { return no<void>(); }
 
  private:

@@ -18,7 +18,8 @@ KeyRing::KeyRing(KeyStore& store, const Clock& clock, KeyMac mac, bool has_peppe
       clock_(clock),
       mac_(std::move(mac)),
       has_pepper_(has_pepper),
-      published_(std::make_shared<const Snapshot>()) {}
+      published_(std::make_shared<const Snapshot>()),
+      time_(clock) {}
 
 KeyRing::~KeyRing() = default;
 
@@ -46,11 +47,12 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const Config& config, KeyStore& s
     if (!wrap) return std::unexpected(wrap.error());
     ring->wrap_ = std::move(*wrap);
   }
-  ring->uses_written_us_ = clock.steady_us();
+  ring->uses_written_us_ = ring->heard_us_ = clock.steady_us();
+  ring->forgot_us_ = clock.steady_us() - kForgetEveryUs;  // at the first look
   ring->uses_written_at_ = clock.now();
   const Result<void> taken = ring->take(config);
   if (!taken) return std::unexpected(taken.error());
-  const Result<bool> loaded = ring->refresh_if_changed();
+  const Result<bool> loaded = ring->take_news();
   if (!loaded) return std::unexpected(loaded.error());
 
   std::uint64_t count = 0, foreign = 0, old = 0;
@@ -157,12 +159,40 @@ Result<void> KeyRing::validate(const KeySpec& spec, std::string_view actor) cons
   return {};
 }
 
+Result<UtcTime> KeyRing::birth() const {
+  if (time_.ahead()) return fail(Code::kUnavailable, kClockAhead);
+  return latest(clock_.now());
+}
+
+// What lives and what was made lately is counted from the rows: a restart forgets none of it.
+// Holds store_mutex_.
+Result<void> KeyRing::mapping_has_room(const KeySpec& spec, UtcTime now) const {
+  const MappingLimits& limits = spec.mapping_limits;
+  if (spec.mapping.empty() || (limits.live_max == 0 && limits.mints_per_minute_max == 0)) return {};
+  std::uint64_t live = 0, made = 0;
+  published_.snapshot()->each([&](const Shard& shard, std::size_t at) {
+    const Entry& entry = shard.entries[at];
+    if (entry.grant->mapping != spec.mapping) return;
+    if (!entry.revoked() && ms(now) < entry.expires_ms) ++live;
+    if (ms(now) - entry.created_ms < 60'000) ++made;
+  });
+  if (limits.live_max > 0 && live >= limits.live_max) {
+    return fail(Code::kExhausted, "the mapping has " + std::to_string(live) + " live keys");
+  }
+  if (limits.mints_per_minute_max > 0 && made >= limits.mints_per_minute_max) {
+    return fail(Code::kExhausted, "the mapping has " + std::to_string(made) + " keys of a minute");
+  }
+  return {};
+}
+
 Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) {
   const Result<void> valid = validate(spec, actor);
   if (!valid) return std::unexpected(valid.error());
 
   Secret text = mint_key();
-  const UtcTime now = clock_.now();
+  const Result<UtcTime> birth = this->birth();
+  if (!birth) return std::unexpected(birth.error());
+  const UtcTime now = *birth;
   KeyRow row;
   const Result<void> imprinted = imprint(text, spec.derive, row);
   if (!imprinted) return std::unexpected(imprinted.error());
@@ -184,6 +214,8 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
     if (above) warnings = wider_than_parent(spec.restrictions, above->restrictions);
   }
   const std::lock_guard lock(store_mutex_);
+  const Result<void> room = mapping_has_room(spec, now);
+  if (!room) return std::unexpected(room.error());
   const Result<std::uint64_t> version = store_.insert(row, now);
   if (!version) return std::unexpected(version.error());
   row.info.version = *version;

@@ -23,6 +23,7 @@
 #include "base/secret.h"
 #include "event/ports/revocations.h"
 #include "event/principal.h"
+#include "keys/checked_time.h"
 #include "keys/config.h"
 #include "keys/derive_root.h"
 #include "keys/derived_token.h"
@@ -60,6 +61,7 @@ class KeyRing final : public Revocations {
   // configuration says to keep what is known).
   static constexpr std::int64_t kStalenessMaxUs = 5'000'000;
   static constexpr std::int64_t kUsesEveryUs = 60'000'000;  // how often last_used_at is written
+  static constexpr std::int64_t kForgetEveryUs = 3'600'000'000;
 
   // kInvalid: pepper or configuration; kUnavailable, kCorrupt: the store. `store` and `clock`
   // outlive the ring; `config` is copied but for the peppers, of which only keyed contexts are
@@ -89,6 +91,13 @@ class KeyRing final : public Revocations {
   // kNone if what hangs on the layer now may work; else what stands in its way.
   KeyFault layer_fault(std::string_view path, UtcTime now) const;
 
+  // What the operator is told of in readiness. No answer of the store for so long that keys are
+  // refused; the wall clock is ahead of what the steady one bears out, or behind the latest time.
+  bool silent() const;
+  const CheckedTime& time() const { return time_; }
+  // Something has ended here that the store does not know yet.
+  bool owes() const;
+
   std::uint64_t version() const override;
   // False once the key or a layer above it was revoked, has expired, or accepts only what was
   // issued later. Bindings are not asked again: hours may end while a stream is under way.
@@ -106,7 +115,13 @@ class KeyRing final : public Revocations {
   // --- Changing; any thread, one at a time. These block on the disk, at most a few seconds: never
   // call them on a loop that serves requests.
 
-  // kInvalid: the spec, with a sentence that says what; kDenied: a live key has that name.
+  // kUnavailable with this: the clock is ahead of what is believed (checked_time.h), and what would
+  // be made by it might live for years. Ends are always taken.
+  static constexpr const char* kClockAhead =
+      "the clock jumped ahead and is not believed yet; set it right, or wait 5 minutes";
+
+  // kInvalid: the spec, with a sentence that says what; kDenied: a live key has that name;
+  // kExhausted: the mapping has as many keys as it may have (KeySpec::mapping_limits).
   Result<CreatedKey> create(const KeySpec& spec, std::string_view actor);
 
   // By kid or name; all keys of that name that are not revoked yet. Revoking twice is no error and
@@ -157,9 +172,12 @@ class KeyRing final : public Revocations {
   // refresh_if_changed() tries again until it is.
   Result<KeyInfo> retire(std::string_view kid, UtcTime ends_at);
 
-  // Kills one derived token and all that was narrowed from it. Dead first, then durable.
-  Result<TokenRevocation> revoke_token(std::string_view kid_or_name, std::string_view tid,
-                                       std::string_view actor, std::string_view why = {});
+  // Kills one derived token and all that was narrowed from it. Dead first, then durable. By name it
+  // is dead on every living key of the name, since it hangs on one of them and nobody knows which;
+  // the answer has one of each.
+  Result<std::vector<TokenRevocation>> revoke_token(std::string_view kid_or_name,
+                                                    std::string_view tid, std::string_view actor,
+                                                    std::string_view why = {});
 
   // Creates or changes a layer. kInvalid: the spec; kNotFound: no such parent; kDenied: the layer
   // is revoked, or its parent is revoked or expired; each with a sentence that says what.
@@ -182,7 +200,9 @@ class KeyRing final : public Revocations {
   Result<void> take(const Config& config);
 
   // Takes over what other processes changed; true if anything was. Writes what waits (revocations
-  // that are not durable, MACs under a new pepper, last uses). Call it every 250 ms.
+  // that are not durable, MACs under a new pepper, last uses), and drops what nobody needs. Call it
+  // every 250 ms: from the first call on, five seconds without an answer of the store close the
+  // ring, also while a call hangs.
   Result<bool> refresh_if_changed();
 
  private:
@@ -201,7 +221,9 @@ class KeyRing final : public Revocations {
   Result<void> validate(const KeySpec& spec, std::string_view actor) const;
   std::vector<KeyInfo> living(std::string_view kid_or_name) const;
   Result<UpdatedKey> plan_change(const KeyInfo& key, const KeyChange& change) const;
-  UtcTime latest(UtcTime now) const;
+  UtcTime latest(UtcTime now) const { return time_.latest(now); }
+  Result<UtcTime> birth() const;  // when what is made now is made
+  Result<void> mapping_has_room(const KeySpec& spec, UtcTime now) const;
   int pepper_of(std::string_view pepper_id) const;
   Result<std::vector<LayerInfo>> plan(std::span<const LayerSpec> specs, std::string_view actor,
                                       std::vector<PutLayer>& answers) const;
@@ -212,6 +234,7 @@ class KeyRing final : public Revocations {
   Result<void> imprint(const Secret& text, bool derive, KeyRow& row) const;
   Result<KeyInfo> exchangeable(std::string_view kid_or_name) const;
 
+  Result<bool> take_news();  // takes store_mutex_
   // Take mutex_ shortly.
   void apply(std::vector<KeyRow> rows, bool whole);
   void apply_layers(std::vector<LayerRow> rows, bool whole);
@@ -221,14 +244,20 @@ class KeyRing final : public Revocations {
                                                     std::string_view actor, std::string_view why);
   void block_in_memory(std::string_view kid_or_name, std::string_view actor, std::string_view why);
   bool end_in_memory(const LayerEnding& ending);
+  void forget_in_memory(std::int64_t before_ms);
   void retire_in_memory(std::string_view kid, UtcTime ends_at);
   void apply_tokens(const std::vector<TokenRevocation>& tokens);
-  Result<TokenRevocation> token_revocation(std::string_view kid_or_name, std::string_view tid,
-                                           std::string_view actor, std::string_view why) const;
-  void end_token_in_memory(const TokenRevocation& revocation);
+  Result<std::vector<TokenRevocation>> token_revocations(std::string_view kid_or_name,
+                                                         std::string_view tid,
+                                                         std::string_view actor,
+                                                         std::string_view why) const;
+  void end_tokens_in_memory(std::span<const TokenRevocation> revocations);
+  void keep_tokens(const std::vector<TokenRevocation>& loaded);
   // Hold mutex_.
   void end_keys(std::vector<KeyInfo> keys, std::string_view actor, std::string_view why);
   void keep_undurable(KeyInfo& key) const;
+  void keep_layer_ends(const LayerInfo& was, const LayerInfo& row);
+  void keep_ends(const Shard& shard, std::size_t at, KeyInfo& key);
   void publish_layers();
   void publish_tokens(std::span<const TokenRevocation> more);
   void take_root(Entry& entry, Pool& pool, const KeyRow& row) const;
@@ -245,6 +274,7 @@ class KeyRing final : public Revocations {
   Result<LayerInfo> end_layer(LayerEnding ending);
   void write_remacs();
   void write_uses();
+  void forget();
   void heard(const Error* silence);  // null: the store answered
   void complain(const char* what, std::string_view which, const Error& error);
 
@@ -264,14 +294,13 @@ class KeyRing final : public Revocations {
   Secret dummy_root_;             // the same for derived tokens
 
   Published<Snapshot> published_;
-  std::atomic<bool> stale_{false};
-  // The latest wall time that was seen, in ms: a clock that jumps back does not revive an expired
-  // key.
-  mutable std::atomic<std::int64_t> latest_ms_{0};
+  CheckedTime time_;
+  std::atomic<std::int64_t> heard_us_{0};  // steady: when the store last answered
+  std::atomic<bool> watched_{false};       // refresh_if_changed() is called again and again
 
   // Whoever changes the snapshot; never held while the store is asked, so that a stuck disk does
   // not delay the death of a key. Locked after store_mutex_.
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, Revocation> undurable_;       // by kid: dead here, not yet in the store
   std::map<std::string, Blocking> undurable_blocks_;  // by kid: paused here, not in the store
   std::map<std::string, UtcTime, std::less<>> undurable_ends_;  // by kid: ends of replaced keys
@@ -285,8 +314,7 @@ class KeyRing final : public Revocations {
   std::mutex store_mutex_;
   std::optional<KeyStore::Mark> mark_;
   std::uint64_t loaded_version_ = 0, loaded_layers_ = 0, loaded_tokens_ = 0;
-  std::int64_t heard_us_ = 0;         // steady: when the store last answered
-  std::int64_t uses_written_us_ = 0;  // steady
+  std::int64_t uses_written_us_ = 0, forgot_us_ = 0;  // steady
   UtcTime uses_written_at_{};
   bool clock_complained_ = false, durable_complained_ = false, silence_told_ = false;
 };

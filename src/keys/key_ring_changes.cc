@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "keys/identity_config.h"
 #include "keys/key_ring.h"
 #include "keys/key_snapshot.h"
 
@@ -153,6 +154,11 @@ Result<UpdatedKey> KeyRing::plan_change(const KeyInfo& key, const KeyChange& cha
       return fail(Code::kInvalid, "expires_at: a key lives at most " + format_duration(life_max) +
                                       " in all (keys.life_max); rotate it");
     }
+  }
+  if (change.expires_at && !key.mapping.empty() && after->expires_at > key.expires_at &&
+      after->expires_at - key.created_at > kExchangedLifeMax) {
+    return fail(Code::kInvalid, "expires_at: an exchanged key lives at most " +
+                                    format_duration(kExchangedLifeMax) + "; exchange again");
   }
   UpdatedKey out{.before = key, .after = std::move(*after), .warnings = {}};
   if (key.layer.empty()) return out;

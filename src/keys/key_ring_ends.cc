@@ -140,8 +140,8 @@ void KeyRing::block_now(std::string_view kid_or_name, std::string_view actor,
 
 void KeyRing::revoke_token_now(std::string_view kid_or_name, std::string_view tid,
                                std::string_view actor, std::string_view why) {
-  const Result<TokenRevocation> revocation = token_revocation(kid_or_name, tid, actor, why);
-  if (revocation) end_token_in_memory(*revocation);
+  const auto revocations = token_revocations(kid_or_name, tid, actor, why);
+  if (revocations) end_tokens_in_memory(*revocations);
 }
 
 void KeyRing::revoke_layer_now(std::string_view path, std::string_view actor,
@@ -154,10 +154,18 @@ void KeyRing::revoke_layer_now(std::string_view path, std::string_view actor,
 
 void KeyRing::issued_before_now(std::string_view path, UtcTime when, std::string_view actor) {
   if (!valid_act(actor, {}) || when > latest(clock_.now())) return;
-  end_in_memory({.path = std::string(path), .revocation = {}, .issued_before = when});
+  end_in_memory({.path = std::string(path),
+                 .revocation = {},
+                 .issued_before = std::min(when, latest(time_.confirmed()))});
 }
 
 // --- Into the store
+
+bool KeyRing::owes() const {
+  const std::lock_guard lock(mutex_);
+  return !undurable_.empty() || !undurable_blocks_.empty() || !undurable_ends_.empty() ||
+         !undurable_layers_.empty() || !undurable_tokens_.empty();
+}
 
 Result<void> KeyRing::make_durable() {
   const Result<void> keys = make_keys_durable();

@@ -163,7 +163,10 @@ Result<LayerInfo> KeyRing::issued_before(std::string_view path, UtcTime when,
   if (when > latest(clock_.now())) {
     return fail(Code::kInvalid, "issued_before lies in the future: it would kill keys to come");
   }
-  return end_layer({.path = std::string(path), .revocation = {}, .issued_before = when});
+  // It never moves back: a clock that is ahead does not decide how far it goes.
+  return end_layer({.path = std::string(path),
+                    .revocation = {},
+                    .issued_before = std::min(when, latest(time_.confirmed()))});
 }
 
 Result<LayerInfo> KeyRing::end_layer(LayerEnding ending) {
@@ -207,6 +210,21 @@ bool KeyRing::end_in_memory(const LayerEnding& ending) {
 
 // --- The tree
 
+// Holds mutex_. As keep_ends().
+void KeyRing::keep_layer_ends(const LayerInfo& was, const LayerInfo& row) {
+  const bool ended = was.revoked && !row.revoked;
+  const bool moved =
+      was.issued_before && (!row.issued_before || *row.issued_before < *was.issued_before);
+  if (!ended && !moved) return;
+  LayerEnding& todo = undurable_layers_[row.path];
+  todo.path = row.path;
+  if (ended) {
+    todo.revocation = Revocation{"", was.revoked_at.value_or(clock_.now()),
+                                 was.revoked_by.value_or(""), was.revoked_why.value_or("")};
+  }
+  if (moved) todo.issued_before = was.issued_before;
+}
+
 // As for keys: a higher version counts; what is revoked stays so, and issued_before never goes
 // back.
 void KeyRing::apply_layers(std::vector<LayerRow> rows, bool whole) {
@@ -219,6 +237,7 @@ void KeyRing::apply_layers(std::vector<LayerRow> rows, bool whole) {
     if (held != known.end()) {
       const LayerInfo& was = held->second.info;
       if (!whole && was.version >= row.info.version) continue;
+      if (whole) keep_layer_ends(was, row.info);
       if (was.revoked && !row.info.revoked) {
         row.info.revoked = true;
         row.info.revoked_at = was.revoked_at;

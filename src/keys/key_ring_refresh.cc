@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hearing of other processes, and writing what waits.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -10,11 +11,16 @@
 namespace sallyport::keys {
 namespace {
 
-constexpr std::chrono::milliseconds kClockSlack{2'000};
+constexpr std::string_view kOtherStore = "known before the store was replaced";
 
 }  // namespace
 
 Result<bool> KeyRing::refresh_if_changed() {
+  watched_ = true;
+  return take_news();
+}
+
+Result<bool> KeyRing::take_news() {
   const std::lock_guard lock(store_mutex_);
   const Result<bool> changed = refresh();
   // What is dead here must be dead after a restart, too; the failure was logged.
@@ -24,12 +30,14 @@ Result<bool> KeyRing::refresh_if_changed() {
   if (changed) {
     write_remacs();
     write_uses();
+    forget();
   }
   return changed;
 }
 
 Result<bool> KeyRing::refresh() {
-  const bool behind = clock_.now() + kClockSlack < latest(clock_.now());
+  time_.look();
+  const bool behind = time_.behind();
   if (behind && !clock_complained_) log::warn("keys.clock_jumped_back");
   clock_complained_ = behind;
 
@@ -69,6 +77,7 @@ Result<bool> KeyRing::load_news(bool whole) {
   for (const KeyRow& row : *rows) loaded_version_ = std::max(loaded_version_, row.info.version);
   for (const LayerRow& row : *layers) loaded_layers_ = std::max(loaded_layers_, row.info.version);
   const bool changed = whole || !rows->empty() || !layers->empty() || !tokens->empty();
+  if (whole) keep_tokens(*tokens);
   apply_tokens(*tokens);
   if (whole || !layers->empty()) apply_layers(std::move(*layers), whole);
   if (whole || !rows->empty()) apply(std::move(*rows), whole);
@@ -79,13 +88,11 @@ void KeyRing::heard(const Error* silence) {
   const std::int64_t now_us = clock_.steady_us();
   if (silence == nullptr) {
     heard_us_ = now_us;
-    stale_ = false;
     if (std::exchange(silence_told_, false)) log::info("keys.store_answers_again");
     return;
   }
   if (now_us - heard_us_ <= kStalenessMaxUs) return;
   const bool keep = keep_when_silent_;
-  stale_ = !keep;
   if (std::exchange(silence_told_, true)) return;
   log::error("keys.store_silent",
              {{"silent_s", (now_us - heard_us_) / 1'000'000},
@@ -110,6 +117,45 @@ void KeyRing::keep_undurable(KeyInfo& key) const {
   }
 }
 
+// Holds mutex_. Another store (a copy that was put back) may not know how a key ended, that it was
+// paused, or that it is being replaced: it is told.
+void KeyRing::keep_ends(const Shard& shard, std::size_t at, KeyInfo& key) {
+  const KeyInfo was = shard.info(at);
+  if (was.state == KeyState::kRevoked && key.state != KeyState::kRevoked) {
+    undurable_.try_emplace(key.kid, Revocation{key.kid, was.revoked_at.value_or(clock_.now()),
+                                               was.revoked_by.value_or(std::string(kOtherStore)),
+                                               was.revoked_why.value_or("")});
+  }
+  if (was.blocked_at && !key.blocked_at) {
+    undurable_blocks_.try_emplace(
+        key.kid, Blocking{key.kid, true, *was.blocked_at, was.blocked_by.value_or(""),
+                          was.blocked_why.value_or("")});
+  }
+  if (was.state == KeyState::kRetiring && key.state != KeyState::kRevoked &&
+      was.expires_at < key.expires_at) {
+    undurable_ends_.try_emplace(key.kid, was.expires_at);
+  }
+}
+
+// The same for revoked tokens; those of keys that the other store does not have go with them.
+void KeyRing::keep_tokens(const std::vector<TokenRevocation>& loaded) {
+  std::set<std::string> known;
+  for (const TokenRevocation& token : loaded) known.insert(token.kid + "." + token.tid);
+  const std::lock_guard lock(mutex_);
+  const std::shared_ptr<const TokenSet> held = published_.snapshot()->tokens;
+  for (const auto& [place, forget_ms] : held->forget_ms) {
+    if (known.contains(place)) continue;
+    const std::size_t dot = place.find('.');
+    undurable_tokens_.try_emplace(place, TokenRevocation{.kid = place.substr(0, dot),
+                                                         .tid = place.substr(dot + 1),
+                                                         .at = clock_.now(),
+                                                         .by = std::string(kOtherStore),
+                                                         .why = {},
+                                                         .forget_at = utc(forget_ms),
+                                                         .version = 0});
+  }
+}
+
 // Rows come from the store. Order and repetition do not matter: only a higher version counts, and
 // what is revoked stays revoked whatever a row says.
 void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
@@ -128,19 +174,13 @@ void KeyRing::apply(std::vector<KeyRow> rows, bool whole) {
     if (shard != nullptr) {
       const Entry& held = shard->entries[at];
       if (!whole && held.version >= key.version) continue;
+      if (whole) keep_ends(*shard, at, key);
       if (held.revoked() && key.state != KeyState::kRevoked) {
         const KeyInfo was = shard->info(at);
         key.state = KeyState::kRevoked;
         key.revoked_at = was.revoked_at;
         key.revoked_by = was.revoked_by;
         key.revoked_why = was.revoked_why;
-      }
-      // Another store (a copy that was put back) may not know of the pause: it is told.
-      if (whole && held.blocked && !key.blocked_at) {
-        const KeyInfo was = shard->info(at);
-        undurable_blocks_.try_emplace(
-            key.kid, Blocking{key.kid, true, *was.blocked_at, was.blocked_by.value_or(""),
-                              was.blocked_why.value_or("")});
       }
     }
     keep_undurable(key);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "keys/derived_token.h"
+#include "keys/identity_config.h"
 #include "keys/key_ring.h"
 #include "keys/key_snapshot.h"
 
@@ -84,20 +85,28 @@ Result<RotatedKey> KeyRing::rotate(std::string_view kid_or_name, const RotateOpt
   // A pause that the store does not know yet counts, too: nothing gets round it.
   if (old->blocked_at) return fail(Code::kDenied, "the key is blocked; unblock it first");
 
-  const UtcTime now = clock_.now();
-  const std::chrono::milliseconds life =
+  const Result<UtcTime> birth = this->birth();
+  if (!birth) return std::unexpected(birth.error());
+  const UtcTime now = *birth;
+  std::chrono::milliseconds life =
       std::min(options.life.value_or(old->expires_at - old->created_at), life_max_.load());
+  if (!old->mapping.empty()) life = std::min(life, kExchangedLifeMax);
+  if (old->not_before && *old->not_before >= now + life) {
+    return fail(Code::kInvalid, "the new key would expire before it becomes valid");
+  }
   Rotation rotation;
   rotation.rotation_id =
       options.rotation_id.empty() ? "rot-" + random_base62(kRotationIdBytes) : options.rotation_id;
   rotation.old_kid = old->kid;
   rotation.old_ends_at = options.keep_old_end ? old->expires_at : now + options.overlap;
+  rotation.ends_all = !options.keep_old_end && options.overlap.count() == 0;
   KeyInfo& successor = rotation.successor.info;
   successor.name = old->name;
   successor.owner = old->owner;
   successor.state = KeyState::kActive;
   successor.created_at = now;
   successor.created_by = actor;
+  successor.not_before = old->not_before;
   successor.expires_at = now + life;
   successor.scope = old->scope;
   successor.layer = old->layer;
@@ -114,7 +123,8 @@ Result<RotatedKey> KeyRing::rotate(std::string_view kid_or_name, const RotateOpt
                  .successor = done->successor.info,
                  .text = {}};
   if (!done->repeated) out.text = std::move(text);
-  std::vector<KeyRow> rows;
+  std::vector<KeyRow> rows = std::move(done->also_ended);
+  for (const KeyRow& row : rows) out.also_ended.push_back(row.info);
   rows.push_back(std::move(done->old));
   rows.push_back(std::move(done->successor));
   apply(std::move(rows), false);

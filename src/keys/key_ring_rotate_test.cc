@@ -2,6 +2,7 @@
 // Rotation through the ring: what happens to the old key, the new one, and what hangs on the name.
 #include <gtest/gtest.h>
 
+#include "keys/identity_config.h"
 #include "keys/key_ring.h"
 #include "keys/memory_key_store.h"
 
@@ -84,6 +85,61 @@ TEST_F(Rotating, ZeroOverlapEndsTheOldOneAtOnce) {
   EXPECT_EQ(check(old_->text), KeyFault::kExpired);
   EXPECT_FALSE(ring_->alive(old_->info.kid, clock_.now()));
   EXPECT_EQ(check(*rotated.text), KeyFault::kNone);
+}
+
+// The one before the old one may be the one in wrong hands.
+TEST_F(Rotating, ZeroOverlapEndsEveryGenerationOfTheName) {
+  const RotatedKey second = ring_->rotate("app-chat", by(1h), "admin").value();
+  ASSERT_EQ(check(old_->text), KeyFault::kNone);
+  clock_.advance(1min);
+  const RotatedKey third = ring_->rotate("app-chat", by(0ms), "admin").value();
+  EXPECT_EQ(check(old_->text), KeyFault::kExpired);
+  EXPECT_EQ(check(*second.text), KeyFault::kExpired);
+  EXPECT_EQ(check(*third.text), KeyFault::kNone);
+  ASSERT_EQ(third.also_ended.size(), 1u) << "the record names it";
+  EXPECT_EQ(third.also_ended[0].kid, old_->info.kid);
+  EXPECT_EQ(store_.row(old_->info.kid).info.expires_at, clock_.now()) << "after a restart, too";
+}
+
+TEST_F(Rotating, AnOverlapLeavesEarlierOnesTheirEnd) {
+  ASSERT_TRUE(ring_->rotate("app-chat", by(1h), "admin"));
+  const RotatedKey third = ring_->rotate("app-chat", by(10min), "admin").value();
+  EXPECT_EQ(ring_->show(old_->info.kid)->expires_at, kStart + 1h);
+  EXPECT_TRUE(third.also_ended.empty());
+}
+
+TEST_F(Rotating, ItBeginsNoSoonerThanTheOldOne) {
+  KeySpec spec;
+  spec.name = "soon";
+  spec.owner = "team blue";
+  spec.life = 4h;
+  spec.not_before = kStart + 2h;
+  ASSERT_TRUE(ring_->create(spec, "admin"));
+  const RotatedKey rotated = ring_->rotate("soon", by(10min), "admin").value();
+  EXPECT_EQ(rotated.successor.not_before, kStart + 2h);
+  EXPECT_EQ(check(*rotated.text), KeyFault::kNotYetValid);
+  RotateOptions shorter = by(10min);
+  shorter.life = 1h;
+  EXPECT_EQ(ring_->rotate("soon", shorter, "admin").error().code, Code::kInvalid)
+      << "it would end before it begins";
+}
+
+TEST_F(Rotating, AnExchangedKeyStaysShort) {
+  KeySpec spec;
+  spec.name = "ci-web";
+  spec.owner = "identity exchange";
+  spec.life = 10min;
+  spec.mapping = "ci";
+  const CreatedKey made = ring_->create(spec, "identity:ci").value();
+  RotateOptions longer = by(0ms);
+  longer.life = 24h;
+  const RotatedKey rotated = ring_->rotate("ci-web", longer, "admin").value();
+  EXPECT_EQ(rotated.successor.expires_at, kStart + kExchangedLifeMax);
+  KeyChange change;
+  change.expires_at = kStart + kExchangedLifeMax + 1s;
+  EXPECT_EQ(ring_->update("ci-web", change, "admin").error().code, Code::kInvalid);
+  change.expires_at = kStart + kExchangedLifeMax - 1s;
+  EXPECT_TRUE(ring_->update("ci-web", change, "admin"));
 }
 
 TEST_F(Rotating, TheOldEndIsNeverPutOff) {

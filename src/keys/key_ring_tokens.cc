@@ -47,43 +47,61 @@ void KeyRing::take_root(Entry& entry, Pool& pool, const KeyRow& row) const {
 
 // --- Revoking one token
 
-Result<TokenRevocation> KeyRing::token_revocation(std::string_view kid_or_name,
-                                                  std::string_view tid, std::string_view actor,
-                                                  std::string_view why) const {
+// One for the key of this kid, or for each living key of this name: after a rotation the token
+// hangs on one that is being replaced.
+Result<std::vector<TokenRevocation>> KeyRing::token_revocations(std::string_view kid_or_name,
+                                                                std::string_view tid,
+                                                                std::string_view actor,
+                                                                std::string_view why) const {
   if (!is_tid(tid)) return fail(Code::kInvalid, "a token id is 16 characters of 0-9 A-Z a-z");
   if (!valid_label(actor)) return fail(Code::kInvalid, "not a valid actor");
   if (!why.empty() && !valid_label(why)) return fail(Code::kInvalid, "not a valid reason");
-  const Result<KeyInfo> parent = show(kid_or_name);
-  if (!parent) return std::unexpected(parent.error());
+  const Result<KeyInfo> newest = show(kid_or_name);
+  if (!newest) return std::unexpected(newest.error());
+  std::vector<KeyInfo> parents = living(kid_or_name);
+  if (parents.empty()) parents.push_back(*newest);
   const UtcTime now = clock_.now();
-  return TokenRevocation{.kid = parent->kid,
-                         .tid = std::string(tid),
-                         .at = now,
-                         .by = std::string(actor),
-                         .why = std::string(why),
-                         .forget_at = latest(now) + kForgetAfter,
-                         .version = 0};
+  std::vector<TokenRevocation> out;
+  for (const KeyInfo& parent : parents) {
+    out.push_back({.kid = parent.kid,
+                   .tid = std::string(tid),
+                   .at = now,
+                   .by = std::string(actor),
+                   .why = std::string(why),
+                   .forget_at = latest(now) + kForgetAfter,
+                   .version = 0});
+  }
+  return out;
 }
 
-Result<TokenRevocation> KeyRing::revoke_token(std::string_view kid_or_name, std::string_view tid,
-                                              std::string_view actor, std::string_view why) {
-  const Result<TokenRevocation> planned = token_revocation(kid_or_name, tid, actor, why);
-  if (!planned) return planned;
-  const TokenRevocation& revocation = *planned;
-  end_token_in_memory(revocation);
+Result<std::vector<TokenRevocation>> KeyRing::revoke_token(std::string_view kid_or_name,
+                                                           std::string_view tid,
+                                                           std::string_view actor,
+                                                           std::string_view why) {
+  // As revoke(): dead before the store is asked anything, then once more for what others made.
+  revoke_token_now(kid_or_name, tid, actor, why);
   const std::lock_guard lock(store_mutex_);
+  const Result<bool> fresh = refresh();
+  auto revocations = token_revocations(kid_or_name, tid, actor, why);
+  if (!revocations) {
+    const bool unheard = !fresh && revocations.error().code == Code::kNotFound;
+    return unheard ? std::unexpected(fresh.error()) : std::unexpected(revocations.error());
+  }
+  end_tokens_in_memory(*revocations);
   const Result<void> durable = make_tokens_durable();
   if (!durable) {
     return fail(Code::kUnavailable,
                 "revoked in this process, not yet durable: " + durable.error().what);
   }
-  return revocation;
+  return revocations;
 }
 
-void KeyRing::end_token_in_memory(const TokenRevocation& revocation) {
+void KeyRing::end_tokens_in_memory(std::span<const TokenRevocation> revocations) {
   const std::lock_guard lock(mutex_);
-  undurable_tokens_.emplace(token_place(revocation.kid, revocation.tid), revocation);
-  publish_tokens({&revocation, 1});
+  for (const TokenRevocation& revocation : revocations) {
+    undurable_tokens_.emplace(token_place(revocation.kid, revocation.tid), revocation);
+  }
+  publish_tokens(revocations);
 }
 
 Result<void> KeyRing::make_tokens_durable() {
@@ -94,7 +112,8 @@ Result<void> KeyRing::make_tokens_durable() {
   }
   for (const auto& [place, revocation] : todo) {
     const Result<TokenRevocation> stored = store_.revoke_token(revocation);
-    if (!stored) {
+    // kNotFound: the store was replaced and does not know the key any more.
+    if (!stored && stored.error().code != Code::kNotFound) {
       complain("token", place, stored.error());
       return std::unexpected(stored.error());
     }
@@ -113,7 +132,7 @@ void KeyRing::apply_tokens(const std::vector<TokenRevocation>& tokens) {
 // Holds mutex_. Those that can not be alive any more are forgotten on the way.
 void KeyRing::publish_tokens(std::span<const TokenRevocation> more) {
   const std::shared_ptr<const Snapshot> old = published_.snapshot();
-  const std::int64_t now_ms = ms(clock_.now());
+  const std::int64_t now_ms = ms(time_.confirmed());  // what is forgotten by mistake lives again
   auto next = std::make_shared<TokenSet>();
   for (const auto& [place, forget_ms] : old->tokens->forget_ms) {
     if (forget_ms > now_ms) next->forget_ms.emplace(place, forget_ms);

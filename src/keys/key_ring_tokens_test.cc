@@ -196,6 +196,35 @@ TEST_F(Deriving, OneTokenIsRevokedAndItsSiblingsLive) {
   EXPECT_EQ(check(token).fault, KeyFault::kTokenRevoked) << "also after a restart";
 }
 
+// It hangs on the key that is being replaced; the name means its successor.
+TEST_F(Deriving, RevokedByNameItIsDeadOnEveryLivingKeyOfTheName) {
+  const Secret token = derive();
+  RotateOptions overlap;
+  overlap.overlap = 1h;
+  clock_.advance(1s);
+  const RotatedKey rotated = ring_->rotate("app-chat", overlap, "admin").value();
+  ASSERT_EQ(check(token).fault, KeyFault::kNone);
+  ring_->revoke_token_now("app-chat", tid(token), "admin");
+  EXPECT_EQ(check(token).fault, KeyFault::kTokenRevoked) << "before anything waits";
+  const auto revoked = ring_->revoke_token("app-chat", tid(token), "admin");
+  ASSERT_TRUE(revoked);
+  ASSERT_EQ(revoked->size(), 2u);
+  EXPECT_EQ(revoked->front().kid, rotated.successor.kid);
+  EXPECT_EQ(revoked->back().kid, parent_->info.kid);
+  reader_.reset();
+  ring_ = KeyRing::open(config('d'), store_, clock_).value();
+  EXPECT_EQ(check(token).fault, KeyFault::kTokenRevoked);
+  EXPECT_EQ(ring_->revoke_token(parent_->info.kid, tid(token), "admin")->size(), 1u);
+}
+
+TEST_F(Deriving, ATokenOfAKeyThatAnotherProcessMadeIsRevokedToo) {
+  const auto other = KeyRing::open(config('d'), store_, clock_).value();
+  store_.other([&] { parent_.emplace(other->create(spec("theirs"), "cli").value()); });
+  const Secret token = derive();
+  ASSERT_TRUE(ring_->revoke_token("theirs", tid(token), "admin")) << "it is asked for first";
+  EXPECT_EQ(check(token).fault, KeyFault::kTokenRevoked);
+}
+
 TEST_F(Deriving, ARevocationWorksBeforeItIsDurable) {
   const Secret token = derive();
   store_.read_only = true;

@@ -45,8 +45,8 @@ struct TextHash {
   }
 };
 
-// Grows under mutex_ only; readers reach what snapshots that were published since point to. Rows
-// are never deleted, so neither is what they share; a replaced store starts a new pool.
+// Grows under mutex_ only; readers reach what snapshots that were published since point to. What it
+// holds is never deleted: a replaced store starts a new pool, and so does forget().
 struct KeyRing::Pool {
   struct Grant {
     KeyScope scope;
@@ -89,6 +89,9 @@ struct KeyRing::Entry {
   bool blocked = false;
 
   bool revoked() const { return state == static_cast<std::uint8_t>(KeyState::kRevoked); }
+  bool forgettable(std::int64_t before_ms) const {
+    return expires_ms <= before_ms && !grant->mapping.empty();
+  }
 };
 
 struct KeyRing::Shard {

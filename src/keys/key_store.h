@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where keys outlive the process: a port of this room, implemented by `store`. Other processes may
-// write the same store (the command line beside a running server). Rows are never deleted, a
-// revoked row never changes back, kids are never reused: the store itself enforces all three.
+// write the same store (the command line beside a running server). Rows are never deleted but by
+// forget(), a revoked row never changes back, kids are never reused: the store itself enforces it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -19,6 +20,9 @@
 #include "keys/rotation.h"
 
 namespace sallyport::keys {
+
+// Exchanged keys leave the store this long after their end; the journal keeps their history.
+inline constexpr std::chrono::milliseconds kForgetKeyAfter = std::chrono::hours(24);
 
 struct KeyRow {
   KeyInfo info;
@@ -46,10 +50,12 @@ struct Rotation {
   std::string rotation_id;
   std::string old_kid;
   UtcTime old_ends_at{};  // where that is earlier than its end
+  bool ends_all = false;  // so do all other keys of the name, but the successor
   KeyRow successor;
 };
 struct Rotated {
   KeyRow old, successor;
+  std::vector<KeyRow> also_ended = {};  // with ends_all
   bool repeated = false;  // this rotation_id was done before: these are the keys of that time
 };
 
@@ -132,8 +138,7 @@ class KeyStore {
   // Revoked tokens whose version is above `version`; 0 gives all.
   virtual Result<std::vector<TokenRevocation>> load_tokens(std::uint64_t version) = 0;
 
-  // Durable when it returns; what is revoked already stays as it is. The store may drop those that
-  // are past their forget_at.
+  // Durable when it returns; what is revoked already stays as it is. kNotFound: no such kid.
   virtual Result<TokenRevocation> revoke_token(const TokenRevocation& revocation) = 0;
 
   // As load(), for layers; parents before children in no particular order.
@@ -150,6 +155,11 @@ class KeyStore {
 
   // Under the pepper each row has now, else nothing; never anything but mac and pepper.
   virtual Result<void> remac(std::span<const Remac> keys) = 0;
+
+  // Drops what nobody needs at `now`, which must be a time that was checked: revoked tokens past
+  // their forget_at, and exchanged keys (with a mapping, in no rotation) that ended kForgetKeyAfter
+  // ago. All or nothing.
+  virtual Result<void> forget(UtcTime now) = 0;
 
   // When keys were last used, to the minute; later times win. Makes no new version of a key.
   virtual Result<void> note_used(std::span<const KeyUse> uses) = 0;

@@ -20,7 +20,7 @@ class MemoryKeyStore final : public KeyStore {
   bool retire_fails = false;
   bool failing = false;    // answers kUnavailable to everything
   bool read_only = false;  // only to changes, like a full disk
-  int revocations_asked = 0, uses_asked = 0;
+  int revocations_asked = 0, uses_asked = 0, forgets_asked = 0;
   std::function<void()> meanwhile;  // done once, when update() is asked: another was quicker
 
   Result<Mark> mark() override {
@@ -117,7 +117,7 @@ class MemoryKeyStore final : public KeyStore {
     if (failing || read_only) return down();
     const auto done = rotations_.find(rotation.rotation_id);
     if (done != rotations_.end()) {
-      return Rotated{rows_.at(done->second.first), rows_.at(done->second.second), true};
+      return Rotated{rows_.at(done->second.first), rows_.at(done->second.second), {}, true};
     }
     const auto at = rows_.find(rotation.old_kid);
     if (at == rows_.end()) return fail(Code::kNotFound, "no such kid");
@@ -135,7 +135,19 @@ class MemoryKeyStore final : public KeyStore {
     KeyRow& successor = rows_[rotation.successor.info.kid] = rotation.successor;
     successor.info.version = ++version_;
     rotations_[rotation.rotation_id] = {rotation.old_kid, successor.info.kid};
-    return Rotated{rows_.at(rotation.old_kid), successor, false};
+    Rotated made{rows_.at(rotation.old_kid), successor, {}, false};
+    for (auto& [kid, row] : rows_) {
+      if (!rotation.ends_all || row.info.name != successor.info.name) continue;
+      if (kid == rotation.old_kid || kid == successor.info.kid) continue;
+      if (row.info.state == KeyState::kRevoked || row.info.expires_at <= rotation.old_ends_at) {
+        continue;
+      }
+      row.info.state = KeyState::kRetiring;
+      row.info.expires_at = rotation.old_ends_at;
+      row.info.version = ++version_;
+      made.also_ended.push_back(row);
+    }
+    return made;
   }
   Result<KeyRow> retire(std::string_view kid, UtcTime ends_at) override {
     if (failing || read_only || retire_fails) return down();
@@ -159,6 +171,7 @@ class MemoryKeyStore final : public KeyStore {
   Result<TokenRevocation> revoke_token(const TokenRevocation& revocation) override {
     ++revocations_asked;
     if (failing || read_only) return down();
+    if (!rows_.contains(revocation.kid)) return fail(Code::kNotFound, "no such kid");
     const auto [at, fresh] = tokens_.emplace(revocation.kid + "." + revocation.tid, revocation);
     if (fresh) at->second.version = ++version_;
     return at->second;
@@ -240,6 +253,17 @@ class MemoryKeyStore final : public KeyStore {
     return {};
   }
 
+  Result<void> forget(UtcTime now) override {
+    ++forgets_asked;
+    if (failing || read_only) return down();
+    std::erase_if(tokens_, [&](const auto& held) { return held.second.forget_at <= now; });
+    std::erase_if(rows_, [&](const auto& held) {
+      const KeyInfo& key = held.second.info;
+      return !key.mapping.empty() && key.expires_at + kForgetKeyAfter <= now;
+    });
+    return {};
+  }
+
   // What the calls in `act` change is heard of by mark(), as if another process had made them.
   void other(const auto& act) {
     act();
@@ -252,6 +276,11 @@ class MemoryKeyStore final : public KeyStore {
     rotations_.clear();
     version_ = 0;
     ++mark_.generation;
+  }
+  void put_back(const MemoryKeyStore& copy) {  // what it held when the copy was taken
+    const std::uint64_t generation = mark_.generation + 1;
+    *this = copy;
+    mark_.generation = generation;
   }
   KeyRow& row(const std::string& kid) { return rows_.at(kid); }
   LayerRow& layer_row(const std::string& path) { return layers_[path]; }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/secret.h"
@@ -20,7 +21,8 @@ inline constexpr std::chrono::milliseconds kOverlapDefault = std::chrono::minute
 inline constexpr std::chrono::milliseconds kOverlapMax = std::chrono::hours(24);
 
 struct RotateOptions {
-  // How long the old key works on; zero when it is in wrong hands.
+  // How long the old key works on; zero when it is in wrong hands: then every other key of the name
+  // ends with it, since it may be an earlier one that was stolen.
   std::chrono::milliseconds overlap = kOverlapDefault;
   // The old key keeps its end until retire() is called: for when the new one must arrive first.
   bool keep_old_end = false;
@@ -32,6 +34,7 @@ struct RotateOptions {
 struct RotatedKey {
   std::string rotation_id;
   KeyInfo old, successor;
+  std::vector<KeyInfo> also_ended = {};  // with an overlap of zero: the others of the name
   // Shown once: absent when this rotation_id was used before. A secret that got lost is not shown
   // again; rotate under another id.
   std::optional<Secret> text;

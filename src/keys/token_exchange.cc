@@ -209,6 +209,8 @@ std::expected<Exchanged, ExchangeFault> TokenExchange::grant(const Mapping& mapp
   granted.spec.scope.upstream = config.upstream;
   granted.mapping_id = config.name;
   granted.spec.mapping = config.name;
+  granted.spec.mapping_limits = {.live_max = config.live_max,
+                                 .mints_per_minute_max = config.per_minute_max};
   granted.issuer = config.issuer;
   granted.subject = jwt.text("sub").value_or("");
   granted.ip = binding.ip;
@@ -244,9 +246,14 @@ void TokenExchange::decide(Case& of) {
   }
   Result<Issued> issued = mint_(of.granted);
   if (!issued) {
+    if (once) used_.forget(of.granted.mapping_id, id);
+    if (issued.error().code == Code::kExhausted) {  // the record says so of each
+      of.result =
+          std::unexpected(ExchangeFault{429, "temporarily_unavailable", "exchange_mapping_full"});
+      return;
+    }
     log::error("keys.exchange_failed",
                {{"mapping", of.granted.mapping_id}, {"reason", issued.error().what}});
-    if (once) used_.forget(of.granted.mapping_id, id);
     of.result = unavailable("exchange_mint_failed");
     return;
   }

@@ -79,6 +79,7 @@ class TokenExchangeTest : public testing::Test {
       const std::lock_guard lock(mutex_);
       asked_.push_back(granted);
       if (mint_fails_) return fail(Code::kUnavailable, "the store is down");
+      if (mapping_is_full_) return fail(Code::kExhausted, "the mapping has 2 live keys");
       return Issued{Secret("sk-sp1-new"), "kid", clock_.now() + *granted.spec.life};
     };
     auto made = TokenExchange::make(mappings, sources_, {verify_, offload_}, clock_, mint);
@@ -132,7 +133,7 @@ class TokenExchangeTest : public testing::Test {
   std::unique_ptr<DpopProofs> proofs_;
   std::mutex mutex_;
   std::vector<Exchanged> asked_;
-  bool mint_fails_ = false;
+  bool mint_fails_ = false, mapping_is_full_ = false;
 };
 
 TEST_F(TokenExchangeTest, AGoodTokenGetsAShortKey) {
@@ -254,6 +255,22 @@ TEST_F(TokenExchangeTest, WhatIsRefused) {
     EXPECT_EQ(said.reason, c.reason) << c.why;
   }
   EXPECT_TRUE(asked_.empty()) << "no key is made for any of them";
+}
+
+TEST_F(TokenExchangeTest, AMappingThatIsFullIsToldToComeAgain) {
+  mapping_.live_max = 7;
+  mapping_.single_use = true;
+  open();
+  const string once = token();
+  mapping_is_full_ = true;
+  const Said said = say(form(once));
+  EXPECT_EQ(said.answer.status, 429);
+  EXPECT_EQ(said.error(), "temporarily_unavailable");
+  EXPECT_EQ(said.reason, "exchange_mapping_full");
+  EXPECT_EQ(asked_.back().spec.mapping_limits.live_max, 7u);
+  EXPECT_EQ(asked_.back().spec.mapping_limits.mints_per_minute_max, 300u);
+  mapping_is_full_ = false;
+  EXPECT_EQ(say(form(once)).answer.status, 200) << "the token was not used up";
 }
 
 TEST_F(TokenExchangeTest, AScopeNarrows) {

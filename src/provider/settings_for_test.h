@@ -20,6 +20,10 @@ class SettingsForTest final : public SettingStore {
     return {};
   }
   Result<bool> put_new(std::string_view, std::string_view) override { return false; }
+  Result<bool> replace(std::string_view, const std::optional<std::string>&,
+                       std::string_view) override {
+    return false;
+  }
   std::map<std::string, std::string, std::less<>> values;
 };
 

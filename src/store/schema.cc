@@ -246,8 +246,20 @@ WHEN new.name <> old.name OR new.mapping <> old.mapping BEGIN
 END;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kKeys},   {2, kSettings},   {3, kLayers}, {4, kLedger},
-                                     {5, kLeases}, {6, kKeyChanges}, {7, kPauses}};
+// Exchanged keys live for minutes and come by the thousand: a day after their end, by SQLite's
+// clock, they may go (KeyStore::forget). No other key ever does.
+constexpr char kForgetting[] = R"sql(
+DROP TRIGGER keys_kept;
+CREATE TRIGGER keys_kept BEFORE DELETE ON keys
+WHEN old.mapping = '' OR old.expires_at > (CAST(strftime('%s', 'now') AS INTEGER) - 86400) * 1000
+BEGIN
+  SELECT RAISE(ABORT, 'keys are revoked, not deleted');
+END;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kKeys},   {2, kSettings},  {3, kLayers},
+                                     {4, kLedger}, {5, kLeases},    {6, kKeyChanges},
+                                     {7, kPauses}, {8, kForgetting}};
 
 }  // namespace
 

@@ -43,6 +43,14 @@ Result<void> make_private_file(const std::string& path) {
   return {};
 }
 
+Result<void> find_file(const std::string& path) {
+  struct stat found{};
+  if (::stat(path.c_str(), &found) == 0 && found.st_size > 0) return {};
+  return fail(Code::kUnavailable, "the database " + path +
+                                      " is gone; none is made in its place while this runs: put it "
+                                      "back, or start again to begin an empty one");
+}
+
 }  // namespace
 
 // --- Statement
@@ -130,9 +138,9 @@ std::optional<UtcTime> Statement::maybe_time(int column) const {
 
 void Sqlite::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
-Result<std::unique_ptr<Sqlite>> Sqlite::open(const std::string& path) {
+Result<std::unique_ptr<Sqlite>> Sqlite::open(const std::string& path, Missing missing) {
   std::unique_ptr<Sqlite> opened(new Sqlite(path));
-  const Result<void> connected = opened->connect();
+  const Result<void> connected = opened->connect(missing);
   if (!connected) return std::unexpected(connected.error());
   const Result<void> migrated = opened->migrate();
   if (!migrated) return std::unexpected(migrated.error());
@@ -149,8 +157,17 @@ Error Sqlite::error(const char* doing) const {
   return {code_of(result), std::string(doing) + " " + path_ + ": " + sqlite3_errmsg(database_)};
 }
 
-Result<void> Sqlite::connect() {
-  const Result<void> made = make_private_file(path_);
+// What was lost stays held until there is another: so that it is known that there was one.
+Result<Sqlite*> Sqlite::reopen(std::unique_ptr<Sqlite>& held, const std::string& path) {
+  if (held && held->current()) return held.get();
+  Result<std::unique_ptr<Sqlite>> opened = open(path, held ? Missing::kRefuse : Missing::kMake);
+  if (!opened) return std::unexpected(opened.error());
+  held = std::move(*opened);
+  return held.get();
+}
+
+Result<void> Sqlite::connect(Missing missing) {
+  const Result<void> made = missing == Missing::kMake ? make_private_file(path_) : find_file(path_);
   if (!made) return made;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE;
   if (sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) != SQLITE_OK) {

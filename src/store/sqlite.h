@@ -52,10 +52,17 @@ class Sqlite {
  public:
   static constexpr int kBusyMs = 2'000;  // what a call waits for another writer
 
-  // Opens or makes the database (mode 0600) and brings its schema up to date. kUnavailable: locked,
-  // no such folder, disk full; kCorrupt: not a database; kInvalid: written by a newer version of
-  // this program.
-  static Result<std::unique_ptr<Sqlite>> open(const std::string& path);
+  enum class Missing { kMake, kRefuse };
+  // Opens the database, or makes it (mode 0600) if it may be missing, and brings its schema up to
+  // date. kUnavailable: locked, no such folder, disk full; kCorrupt: not a database; kInvalid:
+  // written by a newer version of this program.
+  static Result<std::unique_ptr<Sqlite>> open(const std::string& path,
+                                              Missing missing = Missing::kMake);
+
+  // For a store that was open: the database as long as it is `current()`, else the one that has its
+  // path now. One that is gone is kUnavailable: an empty one in its place would know of no
+  // revocation. `held` is null before the first time.
+  static Result<Sqlite*> reopen(std::unique_ptr<Sqlite>& held, const std::string& path);
   ~Sqlite();
   Sqlite(const Sqlite&) = delete;
 
@@ -72,7 +79,7 @@ class Sqlite {
 
  private:
   explicit Sqlite(std::string path) : path_(std::move(path)) {}
-  Result<void> connect();
+  Result<void> connect(Missing missing);
   Result<void> switch_to_wal();
   Result<void> migrate();
   Result<int> newest_migration();

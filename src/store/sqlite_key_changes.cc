@@ -21,7 +21,19 @@ constexpr char kNoteRotation[] =
 constexpr char kRetire[] =
     "UPDATE keys SET state = 'retiring', expires_at = min(expires_at, ?2), "
     "replaced_by = coalesce(?3, replaced_by) WHERE kid = ?1 AND state <> 'revoked'";
-constexpr char kForget[] = "DELETE FROM key_tokens WHERE forget_at <= ?1";
+constexpr char kOthers[] =
+    "SELECT kid FROM keys WHERE name = ?1 AND kid <> ?2 AND kid <> ?3 AND state <> 'revoked' "
+    "AND expires_at > ?4";
+constexpr char kForgetTokens[] = "DELETE FROM key_tokens WHERE forget_at <= ?1";
+// What a rotation names stays with it.
+#define SALLYPORT_FORGOTTEN                                                                        \
+  "(SELECT kid FROM keys WHERE mapping <> '' AND expires_at <= ?1 AND kid NOT IN (SELECT old_kid " \
+  "FROM key_rotations) AND kid NOT IN (SELECT new_kid FROM key_rotations))"
+constexpr const char* kForgetKeys[] = {"DELETE FROM key_tokens WHERE kid IN " SALLYPORT_FORGOTTEN,
+                                       "DELETE FROM key_roots WHERE kid IN " SALLYPORT_FORGOTTEN,
+                                       "DELETE FROM key_use WHERE kid IN " SALLYPORT_FORGOTTEN,
+                                       "DELETE FROM keys WHERE kid IN " SALLYPORT_FORGOTTEN};
+#undef SALLYPORT_FORGOTTEN
 constexpr char kRevokeToken[] =
     "INSERT INTO key_tokens (kid, tid, revoked_at, revoked_by, revoked_why, forget_at) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kid, tid) DO NOTHING";
@@ -69,6 +81,35 @@ Result<void> set_retiring(Sqlite& database, std::string_view kid, UtcTime ends_a
   return (*update)->bind(1, kid).bind(2, ends_at).bind(3, replaced_by).run();
 }
 
+// The end of all keys of the name but the two of the rotation.
+Result<std::vector<KeyRow>> end_others(Sqlite& database, const keys::Rotation& rotation) {
+  std::vector<std::string> kids;
+  {
+    const auto query = database.prepare(kOthers);
+    if (!query) return std::unexpected(query.error());
+    (*query)
+        ->bind(1, std::string_view(rotation.successor.info.name))
+        .bind(2, std::string_view(rotation.old_kid))
+        .bind(3, std::string_view(rotation.successor.info.kid))
+        .bind(4, rotation.old_ends_at);
+    for (;;) {
+      const Result<bool> more = (*query)->step();
+      if (!more) return std::unexpected(more.error());
+      if (!*more) break;
+      kids.push_back((*query)->text(0));
+    }
+  }
+  std::vector<KeyRow> rows;
+  for (const std::string& kid : kids) {
+    const Result<void> ended = set_retiring(database, kid, rotation.old_ends_at, std::nullopt);
+    if (!ended) return std::unexpected(ended.error());
+    Result<KeyRow> row = find_key(database, kid);
+    if (!row) return std::unexpected(row.error());
+    rows.push_back(std::move(*row));
+  }
+  return rows;
+}
+
 // May this key be exchanged? One that was is only free again when its successor is dead.
 Result<void> exchangeable(Sqlite& database, const KeyRow& old, UtcTime now) {
   if (old.info.state == keys::KeyState::kRevoked) {
@@ -109,6 +150,12 @@ Result<keys::Rotated> SqliteKeys::rotate(const keys::Rotation& rotation, UtcTime
   const Result<void> retired =
       set_retiring(**database, rotation.old_kid, rotation.old_ends_at, rotation.successor.info.kid);
   if (!retired) return std::unexpected(retired.error());
+  std::vector<KeyRow> others;
+  if (rotation.ends_all) {
+    Result<std::vector<KeyRow>> ended = end_others(**database, rotation);
+    if (!ended) return std::unexpected(ended.error());
+    others = std::move(*ended);
+  }
   {
     const auto note = (*database)->prepare(kNoteRotation);
     if (!note) return std::unexpected(note.error());
@@ -127,8 +174,10 @@ Result<keys::Rotated> SqliteKeys::rotate(const keys::Rotation& rotation, UtcTime
   if (!successor) return std::unexpected(successor.error());
   const Result<void> committed = (*transaction)->commit();
   if (!committed) return std::unexpected(committed.error());
-  return keys::Rotated{
-      .old = std::move(*old_now), .successor = std::move(*successor), .repeated = false};
+  return keys::Rotated{.old = std::move(*old_now),
+                       .successor = std::move(*successor),
+                       .also_ended = std::move(others),
+                       .repeated = false};
 }
 
 Result<KeyRow> SqliteKeys::retire(std::string_view kid, UtcTime ends_at) {
@@ -168,12 +217,9 @@ Result<TokenRevocation> SqliteKeys::revoke_token(const TokenRevocation& revocati
   if (!database) return std::unexpected(database.error());
   const auto transaction = Transaction::begin(**database);
   if (!transaction) return std::unexpected(transaction.error());
-  {
-    const auto forget = (*database)->prepare(kForget);
-    if (!forget) return std::unexpected(forget.error());
-    const Result<void> forgotten = (*forget)->bind(1, revocation.at).run();
-    if (!forgotten) return std::unexpected(forgotten.error());
-  }
+  // A copy of the store that was put back may not know the key.
+  const Result<KeyRow> parent = find_key(**database, revocation.kid);
+  if (!parent) return std::unexpected(parent.error());
   {
     const auto insert = (*database)->prepare(kRevokeToken);
     if (!insert) return std::unexpected(insert.error());
@@ -200,6 +246,26 @@ Result<TokenRevocation> SqliteKeys::revoke_token(const TokenRevocation& revocati
   const Result<void> committed = (*transaction)->commit();
   if (!committed) return std::unexpected(committed.error());
   return stored;
+}
+
+Result<void> SqliteKeys::forget(UtcTime now) {
+  const std::lock_guard lock(mutex_);
+  const Result<Sqlite*> database = this->database();
+  if (!database) return std::unexpected(database.error());
+  const auto transaction = Transaction::begin(**database);
+  if (!transaction) return std::unexpected(transaction.error());
+  const auto drop = [&](const char* sql, UtcTime before) -> Result<void> {
+    const auto statement = (*database)->prepare(sql);
+    if (!statement) return std::unexpected(statement.error());
+    return (*statement)->bind(1, before).run();
+  };
+  const Result<void> tokens = drop(kForgetTokens, now);
+  if (!tokens) return tokens;
+  for (const char* const sql : kForgetKeys) {
+    const Result<void> dropped = drop(sql, now - keys::kForgetKeyAfter);
+    if (!dropped) return dropped;
+  }
+  return (*transaction)->commit();
 }
 
 }  // namespace sallyport::store

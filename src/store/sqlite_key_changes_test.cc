@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include "keys/derived_token.h"
@@ -103,6 +105,59 @@ TEST_F(KeyChanges, ARotationIsDoneOnce) {
   EXPECT_EQ(shell("UPDATE key_rotations SET new_kid = 'x'"), "a rotation does not change");
 }
 
+TEST_F(KeyChanges, AnIncidentEndsEveryGenerationInTheSameStep) {
+  ASSERT_TRUE(store_->insert(row("kid000000001"), kStart));
+  ASSERT_TRUE(store_->rotate(rotation("r-1", "kid000000001", "kid000000002", kStart + 1h), kStart));
+  keys::Rotation incident = rotation("r-2", "kid000000002", "kid000000003", kStart + 1min);
+  incident.ends_all = true;
+  const auto done = store_->rotate(incident, kStart);
+  ASSERT_TRUE(done) << done.error().what;
+  ASSERT_EQ(done->also_ended.size(), 1u);
+  EXPECT_EQ(done->also_ended[0].info.kid, "kid000000001");
+  EXPECT_EQ(loaded("kid000000001").info.expires_at, kStart + 1min);
+  EXPECT_EQ(loaded("kid000000001").info.replaced_by, "kid000000002") << "as it was";
+  EXPECT_EQ(loaded("kid000000002").info.expires_at, kStart + 1min);
+  EXPECT_EQ(loaded("kid000000003").info.expires_at, kStart + 8h);
+}
+
+// By SQLite's clock, so these are made in the past.
+TEST_F(KeyChanges, OnlyExchangedKeysAreForgottenADayAfterTheirEnd) {
+  const UtcTime now =
+      std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const auto make = [&](std::string kid, std::string mapping, UtcTime end) {
+    KeyRow made = row(kid, "root");
+    made.info.name = kid;
+    made.info.mapping = std::move(mapping);
+    made.info.expires_at = end;
+    ASSERT_TRUE(store_->insert(made, now));
+  };
+  make("kid000000001", "ci", now - 24h - 1min);
+  make("kid000000002", "ci", now - 24h + 1min);
+  make("kid000000003", "", now - 240h);
+  make("kid000000004", "ci", now - 240h);
+  ASSERT_TRUE(store_->revoke_token({.kid = "kid000000001",
+                                    .tid = "0000000000000001",
+                                    .at = now,
+                                    .by = "admin",
+                                    .why = "",
+                                    .forget_at = now + 1h,
+                                    .version = 0}));
+  ASSERT_TRUE(store_->note_used(std::vector<keys::KeyUse>{{"kid000000001", now}}));
+  ASSERT_TRUE(store_->rotate(rotation("r-1", "kid000000004", "kid000000005"), now - 241h));
+  EXPECT_EQ(shell("DELETE FROM keys WHERE kid = 'kid000000003'"), "keys are revoked, not deleted");
+  EXPECT_EQ(shell("DELETE FROM keys WHERE kid = 'kid000000002'"), "keys are revoked, not deleted");
+
+  const Result<void> done = store_->forget(now);
+  ASSERT_TRUE(done) << done.error().what;
+  std::vector<std::string> left;
+  for (const KeyRow& held : *store_->load(0)) left.push_back(held.info.kid);
+  std::ranges::sort(left);
+  EXPECT_EQ(left, (std::vector<std::string>{"kid000000002", "kid000000003", "kid000000004",
+                                            "kid000000005"}))
+      << "what a rotation names stays with it";
+  EXPECT_TRUE(store_->load_tokens(0)->empty());
+}
+
 TEST_F(KeyChanges, WhatCannotBeReplaced) {
   ASSERT_TRUE(store_->insert(row("kid000000001"), kStart));
   const auto refused = [&](const char* kid, UtcTime now) {
@@ -162,7 +217,12 @@ TEST_F(KeyChanges, RevokedTokensAreHeardOfAndForgotten) {
   EXPECT_TRUE(store_->load_tokens(heard[0].version)->empty());
 
   ASSERT_TRUE(store_->revoke_token(token("0000000000000002", kStart + 25h)));
+  ASSERT_EQ(store_->load_tokens(0)->size(), 2U) << "the store forgets nothing by itself";
+  ASSERT_TRUE(store_->forget(kStart + 25h));
   ASSERT_EQ(store_->load_tokens(0)->size(), 1U) << "the first can not be alive any more";
+  keys::TokenRevocation stray = token("0000000000000003", kStart);
+  stray.kid = "kid00000000x";
+  EXPECT_EQ(store_->revoke_token(stray).error().code, Code::kNotFound);
   EXPECT_EQ(store_->load_tokens(0)->front().tid, "0000000000000002");
 }
 

@@ -245,13 +245,12 @@ Result<std::unique_ptr<SqliteKeys>> SqliteKeys::open(const Config& config) {
 // of others.
 Result<Sqlite*> SqliteKeys::database() {
   if (database_ && database_->current()) return database_.get();
-  if (database_) log::warn("store.database_replaced", {{"path", path_}});
-  database_.reset();
-  Result<std::unique_ptr<Sqlite>> opened = Sqlite::open(path_);
-  if (!opened) return std::unexpected(opened.error());
-  database_ = std::move(*opened);
+  const bool replaced = database_ != nullptr;
+  const Result<Sqlite*> opened = Sqlite::reopen(database_, path_);
+  if (!opened) return opened;
+  if (replaced) log::warn("store.database_replaced", {{"path", path_}});
   ++generation_;
-  return database_.get();
+  return opened;
 }
 
 Result<keys::KeyStore::Mark> SqliteKeys::mark() {

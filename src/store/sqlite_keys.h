@@ -36,6 +36,7 @@ class SqliteKeys final : public keys::KeyStore {
   Result<std::vector<keys::LayerRow>> put_layers(std::span<const keys::LayerInfo> layers) override;
   Result<keys::LayerRow> end_layer(const keys::LayerEnding& ending) override;
   Result<void> remac(std::span<const keys::Remac> keys) override;
+  Result<void> forget(UtcTime now) override;
   Result<void> note_used(std::span<const keys::KeyUse> uses) override;
 
  private:

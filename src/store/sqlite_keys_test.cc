@@ -421,9 +421,13 @@ TEST_F(SqliteKeysTest, ALostFileIsUnavailableAndAReplacedOneIsANewGeneration) {
   std::filesystem::remove(folder_ / "sallyport.db-wal");
   std::filesystem::remove(folder_ / "sallyport.db-shm");
 
+  EXPECT_EQ(store->mark().error().code, Code::kUnavailable);
+  EXPECT_EQ(store->insert(row("kid000000002", "b"), kStart).error().code, Code::kUnavailable);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "sallyport.db")) << "none is made in its place";
+
+  std::filesystem::copy_file(elsewhere, folder_ / "sallyport.db");
   const keys::KeyStore::Mark now = store->mark().value();
   EXPECT_NE(now.generation, mark.generation);
-  EXPECT_EQ(store->load(0)->size(), 0u);
 }
 
 TEST_F(SqliteKeysTest, WhatCannotBeOpenedSaysWhy) {
@@ -518,6 +522,16 @@ TEST_F(SqliteKeysTest, Invariant3NoKeyIsInTheFiles) {
     kid_seen |= bytes.contains(key.info.kid);
   }
   EXPECT_TRUE(kid_seen) << "the search looks at the right files";
+}
+
+TEST_F(SqliteKeysTest, ASettingIsReplacedOnlyAsItWasRead) {
+  const auto settings = SqliteSettings::open(config_).value();
+  EXPECT_FALSE(*settings->replace("tokens", "nothing yet", "a"));
+  EXPECT_TRUE(*settings->replace("tokens", std::nullopt, "a"));
+  EXPECT_FALSE(*settings->replace("tokens", std::nullopt, "b"));
+  EXPECT_FALSE(*settings->replace("tokens", "b", "c"));
+  EXPECT_TRUE(*settings->replace("tokens", "a", "b"));
+  EXPECT_EQ(*settings->get("tokens"), "b");
 }
 
 TEST_F(SqliteKeysTest, SettingsAreKeptAndTheFirstToSetOneDecides) {

@@ -60,14 +60,7 @@ Result<std::unique_ptr<SqliteLeases>> SqliteLeases::open(const Config& config) {
   return opened;
 }
 
-Result<Sqlite*> SqliteLeases::database() {
-  if (database_ && database_->current()) return database_.get();
-  database_.reset();
-  Result<std::unique_ptr<Sqlite>> opened = Sqlite::open(path_);
-  if (!opened) return std::unexpected(opened.error());
-  database_ = std::move(*opened);
-  return database_.get();
-}
+Result<Sqlite*> SqliteLeases::database() { return Sqlite::reopen(database_, path_); }
 
 Result<std::vector<LeaseRow>> SqliteLeases::list() {
   const std::lock_guard lock(mutex_);

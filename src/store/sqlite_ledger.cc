@@ -146,14 +146,7 @@ Result<std::unique_ptr<SqliteLedger>> SqliteLedger::open(const Config& config) {
   return opened;
 }
 
-Result<Sqlite*> SqliteLedger::database() {
-  if (database_ && database_->current()) return database_.get();
-  database_.reset();
-  Result<std::unique_ptr<Sqlite>> opened = Sqlite::open(path_);
-  if (!opened) return std::unexpected(opened.error());
-  database_ = std::move(*opened);
-  return database_.get();
-}
+Result<Sqlite*> SqliteLedger::database() { return Sqlite::reopen(database_, path_); }
 
 Result<meter::LedgerState> SqliteLedger::load() {
   const std::lock_guard lock(mutex_);

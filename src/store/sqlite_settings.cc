@@ -17,14 +17,7 @@ Result<std::unique_ptr<SqliteSettings>> SqliteSettings::open(const Config& confi
   return opened;
 }
 
-Result<Sqlite*> SqliteSettings::database() {
-  if (database_ && database_->current()) return database_.get();
-  database_.reset();
-  Result<std::unique_ptr<Sqlite>> opened = Sqlite::open(path_);
-  if (!opened) return std::unexpected(opened.error());
-  database_ = std::move(*opened);
-  return database_.get();
-}
+Result<Sqlite*> SqliteSettings::database() { return Sqlite::reopen(database_, path_); }
 
 Result<std::optional<std::string>> SqliteSettings::get(std::string_view name) {
   const std::lock_guard lock(mutex_);
@@ -40,13 +33,16 @@ Result<std::optional<std::string>> SqliteSettings::get(std::string_view name) {
 
 // One statement is a transaction of its own, durable when it returns. The value is the rows
 // written.
-Result<int> SqliteSettings::write(const char* sql, std::string_view name, std::string_view value) {
+Result<int> SqliteSettings::write(const char* sql, std::string_view name, std::string_view value,
+                                  const std::optional<std::string>& before) {
   const std::lock_guard lock(mutex_);
   const Result<Sqlite*> database = this->database();
   if (!database) return std::unexpected(database.error());
   const auto statement = (*database)->prepare(sql);
   if (!statement) return std::unexpected(statement.error());
-  const Result<void> done = (*statement)->bind(1, name).bind(2, value).run();
+  (*statement)->bind(1, name).bind(2, value);
+  if (before) (*statement)->bind(3, std::string_view(*before));
+  const Result<void> done = (*statement)->run();
   if (!done) return std::unexpected(done.error());
   return (*database)->changes();
 }
@@ -63,6 +59,16 @@ Result<void> SqliteSettings::put(std::string_view name, std::string_view value) 
 Result<bool> SqliteSettings::put_new(std::string_view name, std::string_view value) {
   const Result<int> written =
       write("INSERT INTO settings VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING", name, value);
+  if (!written) return std::unexpected(written.error());
+  return *written == 1;
+}
+
+Result<bool> SqliteSettings::replace(std::string_view name,
+                                     const std::optional<std::string>& before,
+                                     std::string_view value) {
+  if (!before) return put_new(name, value);
+  const Result<int> written =
+      write("UPDATE settings SET value = ?2 WHERE name = ?1 AND value = ?3", name, value, before);
   if (!written) return std::unexpected(written.error());
   return *written == 1;
 }

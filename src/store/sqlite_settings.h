@@ -21,11 +21,14 @@ class SqliteSettings final : public SettingStore {
   Result<std::optional<std::string>> get(std::string_view name) override;
   Result<void> put(std::string_view name, std::string_view value) override;
   Result<bool> put_new(std::string_view name, std::string_view value) override;
+  Result<bool> replace(std::string_view name, const std::optional<std::string>& before,
+                       std::string_view value) override;
 
  private:
   explicit SqliteSettings(std::string path);
   Result<Sqlite*> database();
-  Result<int> write(const char* sql, std::string_view name, std::string_view value);
+  Result<int> write(const char* sql, std::string_view name, std::string_view value,
+                    const std::optional<std::string>& before = {});
 
   const std::string path_;
   std::mutex mutex_;

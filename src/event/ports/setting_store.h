@@ -21,6 +21,10 @@ class SettingStore {
   virtual Result<void> put(std::string_view name, std::string_view value) = 0;
   // False, and nothing is changed, if the name has a value already: who comes first decides.
   virtual Result<bool> put_new(std::string_view name, std::string_view value) = 0;
+  // False, and nothing is changed, if the name does not have the value `before` any more (none: it
+  // had no value): for who reads, changes and writes beside other processes.
+  virtual Result<bool> replace(std::string_view name, const std::optional<std::string>& before,
+                               std::string_view value) = 0;
 };
 
 }  // namespace sallyport
