@@ -42,7 +42,11 @@ if(TARGET sallyport)
                         NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/e2e/run.sh)
   sallyport_script_test(sinks gate tests/sinks/run.sh
                         ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
-                        NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh)
+                        NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh sinks)
+  sallyport_script_test(sinks_real "gate;release_only" tests/sinks/run.sh
+                        ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
+                        NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh
+                        real_servers shipped_files)
   sallyport_script_test(hostile gate tests/hostile/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/hostile/run.py --sallyport ${program})
   sallyport_script_test(hostile_proof release_only tests/hostile/run.py

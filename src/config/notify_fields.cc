@@ -33,7 +33,8 @@ std::vector<Field> notify_fields() {
       {"notify[].url",
        kText,
        AT(sink->url),
-       "Where the receiver is: https, or http to a network that allow names.",
+       "Where the receiver is: https, or http to a network that allow names; of syslog tcp:// or "
+       "tls://.",
        0,
        0,
        kRestart,
@@ -72,7 +73,9 @@ std::vector<Field> notify_fields() {
       {"notify[].only",
        kTexts,
        AT(sink->only),
-       "Which records go: kinds (docs/events.md), refused, or all; left out, what the type is for.",
+       "Which records go: kinds (docs/events.md), refused, failed, or all; left out, what the type "
+       "is "
+       "for.",
        0,
        0,
        kRestart,

@@ -48,7 +48,7 @@ std::vector<Setting> settings(const SinkConfig& config) {
       {"enable.idempotence", "true"},  // means acks=all too
       {"compression.codec", std::string(option(config, type(), "compression"))},
       {"linger.ms", "5"},
-      {"reconnect.backoff.max.ms", "1000"},
+      {"reconnect.backoff.max.ms", "500"},
       {"message.timeout.ms", std::to_string(config.timeout.count())},
       {"security.protocol",
        named ? (tls ? "sasl_ssl" : "sasl_plaintext") : (tls ? "ssl" : "plaintext")},

@@ -7,6 +7,8 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { createServer as createTlsServer } from "node:tls";
+import { Authority } from "../e2e/certificates.mjs";
 import { start, until } from "../e2e/house.mjs";
 import { Elasticsearch, Splunk, token } from "./receivers.mjs";
 
@@ -145,6 +147,60 @@ test("rsyslog goes away and comes back: nothing is lost", async () => {
     await server.stop();
     await house.stop();
   }
+});
+
+// The messages of a stream that counts octets; what is not whole yet stays in `stream.rest`.
+function messagesOf(stream, bytes) {
+  stream.rest = Buffer.concat([stream.rest, bytes]);
+  const messages = [];
+  for (;;) {
+    const blank = stream.rest.indexOf(" ");
+    if (blank < 0) return messages;
+    const digits = stream.rest.subarray(0, blank).toString("latin1");
+    assert.match(digits, /^[1-9]\d{0,5}$/, "no count of octets");
+    const end = blank + 1 + Number(digits);
+    if (stream.rest.length < end) return messages;
+    messages.push(stream.rest.subarray(blank + 1, end).toString("utf8"));
+    stream.rest = stream.rest.subarray(end);
+  }
+}
+
+test("syslog over TLS, for a server of the authority and no other", async () => {
+  const [good, strange] = await Promise.all([Authority.make(), Authority.make("a stranger")]);
+  const taken = [];
+  const { cert, key } = await good.issue("DNS:localhost,IP:127.0.0.1");
+  const server = createTlsServer({ cert, key }, (socket) => {
+    const stream = { rest: Buffer.alloc(0) };
+    socket.on("data", (bytes) => taken.push(...messagesOf(stream, bytes)));
+    socket.on("error", () => {});
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const entry = ({ file }) => `{name: one, type: syslog, url: "tls://127.0.0.1:${server.address().port}", ` +
+    `${common}, ca: "${file}", options: {format: cef}}`;
+  for (const authority of [strange, good]) {
+    const house = await gateWith(entry(authority));
+    try {
+      await traffic(house, 20);
+      if (authority === strange) {
+        await until("it is refused", async () => (await sink(house)).state === "waiting", limitMs);
+        assert.match((await sink(house)).why, /certificate|verif/i);
+        assert.equal(taken.length, 0);
+      } else {
+        await settled(house);
+        await until("all is taken", async () => taken.length >= (await journal(house)).length, limitMs);
+        const ids = taken.map((message) => {
+          const found = /^<\d+>1 \S+ \S+ sallyport - \S+ \[sallyport@32473 id="(\S+)" .*?\] CEF:0\|Sallyport\|Gateway\|.* externalId=(\S+) /.exec(message);
+          assert.ok(found && found[1] === found[2], message);
+          return Number(found[1].split(":").at(-1));
+        });
+        assert.deepEqual(ids, [...ids.keys()].map((i) => i + 1));
+      }
+    } finally {
+      await house.stop();
+    }
+  }
+  server.close();
+  await Promise.all([good.remove(), strange.remove()]);
 });
 
 test("Prometheus finds the gate up, and a shipped alert fires", async () => {
