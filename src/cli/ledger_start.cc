@@ -15,6 +15,13 @@ bool concerns_budgets(std::string_view line) {
          line.contains("\"budget.reset\"");
 }
 
+Error missing(std::uint64_t from, std::uint64_t until) {
+  return {Code::kCorrupt, "the journal has no records " + std::to_string(from) + " to " +
+                              std::to_string(until - 1) +
+                              ", so that what they booked on budgets is not known. Put its missing "
+                              "segments back, or move the whole journal away to begin a new one"};
+}
+
 Result<std::uint64_t> replay(meter::Ledger& ledger, std::uint64_t from_seq,
                              const std::string& journal, audit::FileSystem& files) {
   const Result<audit::Reader> reader = audit::Reader::open(files, journal);
@@ -26,11 +33,16 @@ Result<std::uint64_t> replay(meter::Ledger& ledger, std::uint64_t from_seq,
               {{"checkpoint_seq", from_seq}, {"end_seq", reader->end_seq()}});
     if (from_seq > reader->end_seq()) from_seq = 0;
   }
-  std::uint64_t count = 0;
+  std::uint64_t count = 0, first = 0;
   std::optional<Error> wrong;
   const Result<void> read =
       reader->each(audit::Order::kOldestFirst, {.since = {}, .until = {}, .from_seq = from_seq + 1},
                    [&](const audit::Record& record) {
+                     if (first == 0) first = record.seq;
+                     if (first > from_seq + 1 && from_seq > 0) {
+                       wrong = missing(from_seq + 1, first);
+                       return false;
+                     }
                      if (record.seq <= from_seq || !concerns_budgets(record.line)) return true;
                      const Result<Event> event = parse_event(record.line);
                      if (!event) {

@@ -52,6 +52,7 @@ class Connection {
   bool open_answer(Exchange& x);
   Framing framing_of(const Answer& answer) const;
   Task<bool> relay(Exchange& x);
+  Task<void> write_unrecorded(Exchange& x);
   Task<void> relay_rest(Exchange& x, Framing framing);
   Task<void> drop_rest(Exchange& x);
   void client_gone(Exchange& x);

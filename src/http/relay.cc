@@ -136,6 +136,7 @@ Task<bool> Connection::settle(Exchange& x, std::size_t admitted) {
 
 // Each stage sees the answer's head; true if events follow.
 bool Connection::open_answer(Exchange& x) {
+  relaying_ = x.cancelled == Cancel::kNone;
   for (std::size_t i = way_->stages.size(); i-- > 0;) way_->stages[i]->answer(x);
   if (has_no_body(x.answer.status) || head_method_) x.answer.body.reset();
   if (!x.answer.event_stream || x.answer.body == nullptr) return false;
@@ -188,10 +189,15 @@ Task<void> Connection::end_without_client(Exchange& x, Framing framing) {
   end_with_reset(framing);
 }
 
+Task<void> Connection::write_unrecorded(Exchange& x) {
+  const std::string refusal =
+      write_refusal(journal_unavailable(), x.request_id, false, head_method_);
+  co_await write(refusal);
+}
+
 Task<bool> Connection::relay(Exchange& x) {
   const std::size_t admitted = way_->stages.size();
   const bool streams = open_answer(x);
-  relaying_ = x.cancelled == Cancel::kNone;
 
   if (x.intent) {  // invariant 1: durable before the first byte
     const Result<std::uint64_t> durable = co_await Ticket::wait(x.intent);
@@ -251,10 +257,7 @@ Task<bool> Connection::relay(Exchange& x) {
   const bool recorded = co_await settle(x, admitted);
   if (!recorded && way_->refuse_without_record) {
     if (head.empty()) end_with_reset(framing);  // it has begun: it must not look whole
-    if (broken_) co_return false;
-    const std::string refusal =
-        write_refusal(journal_unavailable(), x.request_id, false, head_method_);
-    co_await write(refusal);
+    if (!broken_) co_await write_unrecorded(x);
     co_return false;
   }
   if (broken_) co_return false;

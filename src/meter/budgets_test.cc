@@ -292,6 +292,50 @@ TEST_F(BudgetsTest, TheServiceTierIsNamedWhereMoneyIsCounted) {
   }
 }
 
+// What a start reads from the records is what the stage booked, to the request.
+TEST_F(BudgetsTest, AStartReadsWhatWasBooked) {
+  struct Case {
+    const char* why;
+    const char* method;
+    const char* path;
+    int status;  // the provider's; 0: none came
+    int answer;  // ours
+    bool asked, budgets_of_requests_only;
+  };
+  constexpr const char* kChat = "/v1/chat/completions";
+  const Case cases[] = {
+      {"a free call that the client left", "GET", "/v1/models", 0, 499, true, false},
+      {"a free call", "GET", "/v1/models", 200, 200, true, false},
+      {"a free call that failed", "GET", "/v1/models", 500, 500, true, false},
+      {"refused by the provider", "POST", kChat, 400, 400, true, false},
+      {"failed, and perhaps made", "POST", kChat, 500, 500, true, false},
+      {"never asked", "POST", kChat, 0, 502, false, false},
+      {"left before the head", "POST", kChat, 0, 499, true, false},
+      {"nothing but a request, left", "POST", "/v1/batches", 0, 499, true, true},
+      {"nothing but a request, failed", "POST", "/v1/batches", 500, 500, true, true},
+  };
+  for (const Case& c : cases) {
+    Ledger after(clock_, told_);
+    budget(c.budgets_of_requests_only ? kRequests : kTokens, 1'000'000'000);
+    call();
+    x_->method = c.method;
+    x_->path = c.path;
+    if (x_->method == "GET") x_->body.kind = BodyKind::kNone;
+    EXPECT_EQ(code(), "") << c.why;
+    const auto before = ledger_.show("key:user_42", 1)[0].state.windows[2].settled;
+    after.replay(make_event(*x_, Kind::kIntent, clock_.now()));
+    x_->asked = c.asked;
+    if (c.status != 0) x_->upstream_status = c.status;
+    x_->answer.status = c.answer;
+    finish();
+    after.replay(make_event(*x_, Kind::kRequest, clock_.now()));
+    after.finish_replay();
+    const auto live = ledger_.show("key:user_42", 1)[0].state.windows[2].settled;
+    const auto read = after.show("key:user_42", 1)[0].state.windows[2].settled;
+    for (std::size_t u = 0; u < kUnits; ++u) EXPECT_EQ(read[u], live[u] - before[u]) << c.why << u;
+  }
+}
+
 TEST_F(BudgetsTest, AThinkingModelsStreamThatEndsEarlyStands) {
   budget(kTokens, 1'000'000);
   x_->model = "o3";
