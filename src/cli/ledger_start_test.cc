@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gate without a journal cannot keep hard budgets, and says so before it starts.
+// A gate without a journal cannot keep hard budgets, and says so before it starts. Nor does one
+// start whose journal lacks what came after the ledger's checkpoint.
 #include "cli/ledger_start.h"
 
 #include <gtest/gtest.h>
 
+#include "audit/log_for_test.h"
 #include "keys/memory_key_store.h"
 
 namespace sallyport::cli {
@@ -64,6 +66,62 @@ TEST(BudgetsKept, AtTheStart) {
     EXPECT_EQ(kept.error().code, Code::kInvalid) << c.why;
     EXPECT_TRUE(kept.error().what.contains(c.whose)) << c.why << ": " << kept.error().what;
     EXPECT_TRUE(kept.error().what.contains("audit.enabled")) << kept.error().what;
+  }
+}
+
+class KnownCheckpoint final : public meter::LedgerStore {
+ public:
+  explicit KnownCheckpoint(std::uint64_t seq) { state_.seq = seq; }
+  Result<meter::LedgerState> load() override { return state_; }
+  Result<void> save(const meter::LedgerState&) override { return {}; }
+
+ private:
+  meter::LedgerState state_;
+};
+
+// 40 records in segments of 10; each intent of them holds a token.
+struct StartCase {
+  const char* why;
+  std::uint64_t checkpoint;
+  std::vector<std::uint64_t> gone;  // segments, by the first of their records
+  const char* refused;              // in the message; "": it starts
+};
+const StartCase kStarts[] = {
+    {"all is there", 15, {}, ""},
+    {"what the checkpoint knows may be gone", 20, {1, 11}, ""},
+    {"what comes after it may not", 15, {1, 11}, "no records 16 to 20"},
+    {"not a single record", 10, {1, 11}, "no records 11 to 20"},
+    {"never a checkpoint, and an old journal", 0, {1}, ""},
+    {"a journal that lost its end", 90, {}, ""},
+};
+
+TEST(StartLedger, NeedsWhatTheCheckpointDoesNotKnow) {
+  for (const StartCase& c : kStarts) {
+    const SystemClock clock;
+    audit::MemoryDisk disk;
+    std::vector<Event> events(40);
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      events[i].kind = Kind::kIntent;
+      events[i].timestamp_utc = clock.now();
+      events[i].request_id = "req_" + std::to_string(i);
+      events[i].api_key_id = "a";
+      events[i].reserved_tokens = 1;
+    }
+    audit::put_log(disk, events, 10);
+    for (const std::uint64_t first : c.gone) {
+      ASSERT_TRUE(disk.remove("/j/seg/" + audit::segment_name(first))) << c.why;
+    }
+    struct Nothing final : Recorder {
+      void record(Event, Durability, Done) override {}
+      bool accepting() const override { return true; }
+    } recorder;
+    meter::Ledger ledger(clock, recorder);
+    KnownCheckpoint store(c.checkpoint);
+    const Result<void> started = start_ledger(ledger, store, "/j", disk);
+    EXPECT_EQ(started.has_value(), *c.refused == 0) << c.why;
+    if (started) continue;
+    EXPECT_EQ(started.error().code, Code::kCorrupt) << c.why;
+    EXPECT_TRUE(started.error().what.contains(c.refused)) << c.why << ": " << started.error().what;
   }
 }
 
