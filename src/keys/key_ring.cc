@@ -214,6 +214,10 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
     if (above) warnings = wider_than_parent(spec.restrictions, above->restrictions);
   }
   const std::lock_guard lock(store_mutex_);
+  // What others made counts; and whoever holds the mutex hears for all, since the write may wait
+  // for seconds, one creation after the other.
+  const Result<bool> fresh = refresh();
+  if (!fresh) return std::unexpected(fresh.error());
   const Result<void> room = mapping_has_room(spec, now);
   if (!room) return std::unexpected(room.error());
   const Result<std::uint64_t> version = store_.insert(row, now);

@@ -59,6 +59,19 @@ TEST_F(Faults, AStoreThatHangsClosesTheRingAsOneThatFails) {
   EXPECT_EQ(check(key.text), KeyFault::kNone);
 }
 
+TEST_F(Faults, WhoeverAsksTheStoreHearsForAll) {
+  const CreatedKey key = make("app");
+  ASSERT_TRUE(ring_->refresh_if_changed());
+  store_.read_only = true;  // another process holds the write lock; reading works
+  for (int i = 0; i < 3; ++i) {
+    clock_.advance(3s);
+    KeySpec spec;
+    spec.name = "next";
+    EXPECT_FALSE(ring_->create(spec, "admin"));
+    EXPECT_EQ(check(key.text), KeyFault::kNone);
+  }
+}
+
 TEST_F(Faults, ARingThatNobodyKeepsFreshIsNotSilent) {
   const CreatedKey key = make("app");  // the command line opens one, asks, and ends
   clock_.advance(1h);
