@@ -110,7 +110,6 @@ int revoke_token(const Invocation& call);  // keys revoke KEY --token TID
 int admin_token(const Invocation& call, const Programs& programs);
 int admin_tokens(const Invocation& call, const Programs& programs);
 int admin_sessions(const Invocation& call, const Programs& programs);
-int admin_sessions(const Invocation& call, const Programs& programs);
 int server_status(const Invocation& call, const Programs& programs);
 int budgets_show(const Invocation& call, const Programs& programs);
 int budgets_reset(const Invocation& call, const Programs& programs);
