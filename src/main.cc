@@ -54,7 +54,7 @@ int serve(const cli::Invocation& call) {
   auto record = cli::RecordWing::open(*config, ground, **places);  // and what is made from it
   if (!record) return serving.cannot(record.error());
   Recorder& recorder = (*record)->recorder();
-  auto keys = cli::KeyWing::open(*config, ground, recorder);  // and who brings or renews them
+  auto keys = cli::KeyWing::open(*config, ground, **record, **settings);  // and who makes them
   if (!keys) return serving.cannot(keys.error());
   keys::KeyRing& ring = (*keys)->ring();
   cli::Strangers& strangers = (*keys)->strangers();
@@ -164,7 +164,8 @@ int serve(const cli::Invocation& call) {
   work.stop();         // nothing may speak to the loops any more
   house.drop_tasks();  // before what they speak to
   (*record)->stop();   // the last records are durable before the process ends
-  (*money)->stop();    // and what was spent with them
+  (*keys)->stop();     // and what ended with them
+  (*money)->stop();    // and what was spent
   serving.goodbye();
   return cli::kOk;
 }

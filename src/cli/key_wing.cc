@@ -8,7 +8,8 @@
 namespace sallyport::cli {
 
 Opened<std::unique_ptr<KeyWing>> KeyWing::open(const config::Config& config, Ground ground,
-                                               Recorder& recorder) {
+                                               RecordWing& record, SettingStore& settings) {
+  Recorder& recorder = record.recorder();
   std::unique_ptr<KeyWing> wing(new KeyWing(ground));
   auto store = store::SqliteKeys::open(config.store);
   if (!store) return cannot("open the store", store.error());
@@ -19,6 +20,12 @@ Opened<std::unique_ptr<KeyWing>> KeyWing::open(const config::Config& config, Gro
   const Result<void> kept = budgets_kept(config.audit, *wing->ring_, ground.clock.now());
   if (!kept) {
     return std::unexpected(Failed{.step = "start", .why = kept.error(), .misconfigured = true});
+  }
+  if (record.enabled()) {
+    const auto ended =
+        replay_ends(*wing->ring_, settings, *record.journal(), ground.files, ground.clock.now());
+    if (!ended) return cannot("bring back what was revoked", ended.error());
+    wing->ends_.emplace(*wing->ring_, settings, recorder);
   }
   auto strangers = Strangers::make(config, {.ring = *wing->ring_,
                                             .recorder = recorder,
@@ -42,6 +49,10 @@ Opened<std::unique_ptr<KeyWing>> KeyWing::open(const config::Config& config, Gro
 void KeyWing::start() {
   ground_.house.spawn(strangers_->keep_fresh(ground_.house));
   ground_.house.spawn(rotation_->run(ground_.house));
+}
+
+void KeyWing::stop() {
+  if (ends_) ends_->stop();
 }
 
 }  // namespace sallyport::cli

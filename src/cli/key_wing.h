@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 
+#include "cli/ends_start.h"
 #include "cli/ground.h"
+#include "cli/record_wing.h"
 #include "cli/strangers.h"
 #include "config/config.h"
-#include "event/ports/recorder.h"
+#include "event/ports/setting_store.h"
 #include "keys/key_delivery.h"
 #include "keys/key_ring.h"
 #include "keys/rotation_schedule.h"
@@ -18,15 +20,17 @@ namespace sallyport::cli {
 
 class KeyWing {
  public:
-  // `recorder` outlives it.
+  // What ended in the record although the store never heard of it is in force again. What is
+  // passed outlives it.
   static Opened<std::unique_ptr<KeyWing>> open(const config::Config& config, Ground ground,
-                                               Recorder& recorder);
+                                               RecordWing& record, SettingStore& settings);
 
   keys::KeyRing& ring() { return *ring_; }
   Strangers& strangers() { return *strangers_; }
   const keys::KeyDelivery& delivery() const { return *delivery_; }
 
   void start();  // issuers' keys are kept fresh, keys are rotated by schedule
+  void stop();   // after the record: how far its ends are in the store
 
  private:
   explicit KeyWing(Ground ground) : ground_(ground) {}
@@ -34,6 +38,7 @@ class KeyWing {
   Ground ground_;
   std::unique_ptr<store::SqliteKeys> store_;
   std::unique_ptr<keys::KeyRing> ring_;
+  std::optional<EndsMark> ends_;  // none: there is no journal
   std::unique_ptr<Strangers> strangers_;
   std::unique_ptr<keys::KeyDelivery> delivery_;
   std::optional<keys::RotationSchedule> rotation_;
