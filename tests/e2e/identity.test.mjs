@@ -47,6 +47,13 @@ const mappings = () => `
       claims: {sub: job-*}
       principal: once-{sub}
       single_use: true
+    - name: few
+      issuer: https://few.example.com
+      audience: ${audience}
+      jwks_file: file:${house.folder}/jwks.json
+      claims: {sub: job-*}
+      principal: few-{sub}
+      live_max: 2
     - name: cluster
       issuer: https://pods.example.com
       audience: ${audience}
@@ -150,6 +157,22 @@ test("a token under keys of a file: a key with the rights of its mapping", only,
     assert.equal(made.detail.why, "exchanged for repo:acme/web of https://ci.example.com");
     assert.ok(!house.logs().includes(key) && !JSON.stringify(made).includes(key));
   }
+});
+
+test("one good token does not fill the store", only, async () => {
+  const token = rsa.token({ iss: "https://few.example.com", aud: audience, sub: "job-1",
+    iat: seconds(), exp: seconds() + 300 });
+  const first = await keyFor(token);
+  await keyFor(token);
+  const more = await exchange(fields(token));
+  assert.deepEqual([more.status, more.json().error], [429, "temporarily_unavailable"]);
+  assert.equal(more.headers["retry-after"], "30");
+  const [call] = await until("the refusal is recorded", async () =>
+    (found => found.length > 0 && found)((await exchanges()).filter((c) => c.status === 429)));
+  assert.equal(call.action, "denied:exchange_mapping_full");
+  await keyFor(rsa.token(ciClaims())); // other mappings are not concerned
+  await house.command("keys", "revoke", first.split("-")[2]);
+  await keyFor(token);
 });
 
 test("JSON is taken too, and scope only narrows", only, async () => {

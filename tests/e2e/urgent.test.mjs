@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -61,6 +61,14 @@ class Holder {
   }
 }
 
+// A copy as an operator makes it, while the gate runs.
+async function copyStore(from, to) {
+  const code = "import sqlite3,sys\n"
+    + "sqlite3.connect(sys.argv[1], timeout=60).backup(sqlite3.connect(sys.argv[2]))\n";
+  const copying = spawn("python3", ["-c", code, from, to], { stdio: "inherit" });
+  await new Promise((done) => copying.once("exit", done));
+}
+
 const ask = (apiKey) =>
   house.client({ apiKey }).chat.completions.create({ model: "gpt-5.5", messages });
 const statusOf = (key) => ask(key).then(() => 200, (error) => error.status);
@@ -111,6 +119,25 @@ test("while the store is locked and strangers queue: dead within a second", only
   await house.gate.stop();
   await house.serve();
   for (const key of Object.values(keys)) assert.equal(await statusOf(key), 401, "after a restart, too");
+});
+
+test("a store that is gone is not made anew, and what is put back knows what ended", only, async () => {
+  const key = await house.createKey("outlives");
+  const stolen = await house.createKey("stolen");
+  const store = join(house.folder, "sallyport.db");
+  await copyStore(store, `${store}.copy`);
+  await house.command("keys", "revoke", "stolen");
+  renameSync(store, `${store}.away`);
+  await until("every key is refused", async () => await statusOf(key) === 503, 15_000);
+  assert.ok(!existsSync(store), "no empty one in its place");
+  for (const end of ["-wal", "-shm"]) rmSync(`${store}${end}`, { force: true });
+  renameSync(`${store}.copy`, store);
+  await until("the store answers", async () => await statusOf(key) === 200, 15_000);
+  assert.equal(await statusOf(stolen), 401);
+  await house.gate.stop();
+  await house.serve();
+  assert.equal(await statusOf(stolen), 401, "the copy was told");
+  assert.equal(await statusOf(key), 200);
 });
 
 const memoryMb = () => Number(
