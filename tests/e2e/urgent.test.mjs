@@ -121,6 +121,26 @@ test("while the store is locked and strangers queue: dead within a second", only
   for (const key of Object.values(keys)) assert.equal(await statusOf(key), 401, "after a restart, too");
 });
 
+test("what the store never heard of is dead after a kill, too", only, async () => {
+  const key = await house.createKey("undurable");
+  const paused = await house.createKey("undurable-pause");
+  const holder = await Holder.take();
+  try {
+    await assert.rejects(house.command("keys", "revoke", "undurable"), /not_durable|store/);
+    await assert.rejects(house.command("keys", "block", "undurable-pause"), /not_durable|store/);
+    house.gate.process.kill("SIGKILL");
+    await house.gate.ended;
+  } finally {
+    await holder.release();
+  }
+  await house.serve();
+  assert.equal(await statusOf(key), 401, "the record has it");
+  assert.equal(await statusOf(paused), 401);
+  await house.gate.stop();
+  await house.serve();
+  assert.equal(await statusOf(key), 401, "and by now the store");
+});
+
 test("a store that is gone is not made anew, and what is put back knows what ended", only, async () => {
   const key = await house.createKey("outlives");
   const stolen = await house.createKey("stolen");
