@@ -24,10 +24,13 @@ namespace {
 const UtcTime kNow = *parse_utc("2026-01-01T00:00:05Z");
 
 EVP_PKEY* rsa(unsigned bits) {
-  static std::map<unsigned, EVP_PKEY*> made;  // slow to make
-  EVP_PKEY*& key = made[bits];
-  if (key == nullptr) key = EVP_RSA_gen(bits);
-  return key;
+  struct Free {
+    void operator()(EVP_PKEY* it) const { EVP_PKEY_free(it); }
+  };
+  static std::map<unsigned, std::unique_ptr<EVP_PKEY, Free>> made;  // slow to make
+  std::unique_ptr<EVP_PKEY, Free>& key = made[bits];
+  if (!key) key.reset(EVP_RSA_gen(bits));
+  return key.get();
 }
 
 std::string account_json(EVP_PKEY* key) {
