@@ -181,6 +181,27 @@ TEST(Kafka, NoClusterForAWhile) {
   expect_whole(cluster.ids(3), 3);
 }
 
+TEST(Kafka, AStopDoesNotWaitForTheCluster) {
+  Cluster cluster;
+  const SinkConfig config = cluster.config(600'000);
+  cluster.all(false);
+  net::Resolver resolver;
+  const SystemClock clock;
+  auto sink = std::move(*make_kafka(config, {resolver, clock, "gw1.example/audit", "gw1", "1"}));
+  const auto from = std::chrono::steady_clock::now();
+  {
+    std::string said;
+    net::Loop loop;
+    loop.spawn(send(loop, *sink, batch_for_test(3), 1, said));
+    loop.post([&loop] { loop.stop(); });  // the delivery is under way by then
+    loop.run();
+    loop.drop_tasks();
+    sink.reset();
+    EXPECT_EQ(said, "");
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - from, std::chrono::seconds(20));
+}
+
 TEST(Kafka, WhatIsTooLargeIsDeadAndTheRestGoes) {
   Cluster cluster;
   Sender sender(cluster.config());

@@ -67,7 +67,8 @@ class OtlpSink final : public Sink {
   }
 
   Task<Verdict> deliver(net::Loop& loop, std::shared_ptr<const Batch> batch) override {
-    if (logged_ != batch->back().id) {
+    const std::string whole = batch->front().id + " " + batch->back().id;
+    if (logged_ != whole) {
       std::string logs = otlp_logs(*batch, resource_, peer_->now());
       const Result<net::Reply> reply = co_await post(loop, "/v1/logs", std::move(logs));
       if (!reply) co_return HttpPeer::verdict_of_error(reply.error());
@@ -77,7 +78,7 @@ class OtlpSink final : public Sink {
     }
     std::string spans = traces_ ? otlp_traces(*batch, resource_) : std::string();
     if (!spans.empty()) {
-      logged_ = batch->back().id;  // if the spans fail, the logs are not repeated
+      logged_ = whole;  // if the spans fail, the logs are not repeated
       const Result<net::Reply> reply = co_await post(loop, "/v1/traces", std::move(spans));
       if (!reply) co_return HttpPeer::verdict_of_error(reply.error());
       Verdict verdict = judge_otlp(*reply, "rejectedSpans", *batch, peer_->wait(*reply));
@@ -138,7 +139,8 @@ class OtlpSink final : public Sink {
   const OtlpResource resource_;
   OtlpMetrics metrics_;
   const std::unique_ptr<HttpPeer> peer_;
-  std::string logged_;  // last record of the batch whose logs were taken and whose spans were not
+  std::string
+      logged_;  // first and last of the batch whose logs were taken and whose spans were not
   std::int64_t push_at_ms_ = 0;
   bool pushed_ = true;
 };
