@@ -42,7 +42,7 @@ if(TARGET sallyport)
                         NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/e2e/run.sh)
   sallyport_script_test(sinks gate tests/sinks/run.sh
                         ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
-                        NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh sinks)
+                        NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh sinks otlp)
   sallyport_script_test(sinks_real "gate;release_only" tests/sinks/run.sh
                         ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
                         NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh
