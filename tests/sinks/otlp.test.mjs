@@ -119,6 +119,9 @@ test("every record is a log record, every call a span, and metrics come", async 
       assert.ok(logs.some((log) => log.eventName === "sallyport.request"));
     }
     await until("metrics are pushed", () => receiver.metrics.has("gen_ai.client.token.usage"), limitMs);
+    for (const name of ["sallyport_requests", "sallyport_journal_records", "sallyport_sink_sent"]) {
+      assert.ok(receiver.metrics.get(name)?.sum.dataPoints.length > 0, name);
+    }
     assert.deepEqual(receiver.complaints, []);
     assert.ok(!JSON.stringify([receiver.taken, [...receiver.metrics]]).includes("canary-7319"), "a prompt left the gate");
   } finally {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Sinks of the binary in SALLYPORT_BIN (build/release by default): `sinks`, `otlp` against strict receivers,
-# `real_servers` against rsyslog, Prometheus and nginx, `shipped_files` what lies in packaging/.
-# Without a name all of them.
+# Sinks of the binary in SALLYPORT_BIN (build/release by default): `sinks` and `otlp` against strict
+# receivers, `real_servers` against rsyslog, Prometheus and nginx, `shipped_files` what lies in
+# packaging/. Without a name all of them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export SALLYPORT_BIN=${SALLYPORT_BIN:-$here/../../build/release/sallyport}
