@@ -323,7 +323,9 @@ std::vector<Command> house_commands() {
       {.path = "audit ask",
        .summary = "Which key looks stolen, from where, what does it cost, was there injection? "
                   "Exit 3: something was found.",
-       .arguments = {{"question", "One of the four; all of them when left out.", false,
+       .arguments = {{"question",
+                      "One of the four; all of them when left out.",
+                      false,
                       {"keys", "ips", "cost", "injection"}}},
        .options = {{"since", "DURATION", "The span that is asked about; 5m when left out."},
                    {"baseline", "DURATION", "What it is compared with; 14d before it."},

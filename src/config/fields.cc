@@ -594,8 +594,8 @@ std::span<const Field> fields() {
                        admin_login_fields, upstream_fields, upstream_call_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
-    for (auto* part : {rotation_fields, lease_fields, provider_fields, notify_fields,
-                       provable_log_fields}) {
+    for (auto* part :
+         {rotation_fields, lease_fields, provider_fields, notify_fields, provable_log_fields}) {
       for (Field& field : part()) all.push_back(std::move(field));
     }
     return by_section(all);
