@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -24,17 +25,30 @@ const UtcTime kStart{std::chrono::milliseconds(1'790'000'000'000)};
 
 class Noting final : public Recorder {
  public:
+  // Several targets are served side by side: records come from the loop and from the disk's thread.
   void record(Event event, Durability, Done done) override {
     if (loses) {
       if (done) done(fail(Code::kUnavailable, "the journal cannot write"));
       return;
     }
-    events.push_back(std::move(event));
-    if (done) done(events.size());
+    std::size_t count = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+      count = events_.size();
+    }
+    if (done) done(count);
   }
   bool accepting() const override { return writes; }
-  std::vector<Event> events;
-  bool writes = true, loses = false;
+  std::vector<Event> events() const {
+    const std::lock_guard lock(mutex_);
+    return events_;
+  }
+  std::atomic<bool> writes{true}, loses{false};
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<Event> events_;
 };
 
 class Scheduled : public ::testing::Test {
@@ -93,7 +107,7 @@ class Scheduled : public ::testing::Test {
   }
   std::vector<std::string> acts() const {
     std::vector<std::string> out;
-    for (const Event& event : recorder_.events) out.push_back(event.action.value_or(""));
+    for (const Event& event : recorder_.events()) out.push_back(event.action.value_or(""));
     return out;
   }
   using Acts = std::vector<std::string>;
@@ -118,8 +132,8 @@ TEST_F(Scheduled, AtItsAgeAKeyIsReplacedAndDelivered) {
   EXPECT_EQ(check(delivered()), KeyFault::kNone);
   EXPECT_EQ(check(old_->text.reveal()), KeyFault::kNone) << "for the grace";
   EXPECT_EQ(acts(), Acts{"key.rotate"});
-  EXPECT_EQ(recorder_.events[0].api_key_id, "app-chat");
-  EXPECT_FALSE(recorder_.events[0].detail->contains(delivered()));
+  EXPECT_EQ(recorder_.events()[0].api_key_id, "app-chat");
+  EXPECT_FALSE(recorder_.events()[0].detail->contains(delivered()));
   EXPECT_EQ(look(), 0U) << "once";
   clock_.advance(10min);
   EXPECT_EQ(check(old_->text.reveal()), KeyFault::kExpired);
@@ -140,7 +154,7 @@ TEST_F(Scheduled, AFailedDeliveryLeavesTheOldKeyAsItWas) {
   clock_.advance(1h);
   EXPECT_EQ(look(), 0U);
   EXPECT_EQ(acts(), Acts{"key.rotate_failed"});
-  EXPECT_EQ(recorder_.events[0].error, "not_delivered");
+  EXPECT_EQ(recorder_.events()[0].error, "not_delivered");
   EXPECT_EQ(ring_->show(old_->info.kid)->expires_at, kStart + 8h);
   EXPECT_EQ(check(old_->text.reveal()), KeyFault::kNone);
   EXPECT_EQ(ring_->show("app-chat")->kid, old_->info.kid) << "the successor is revoked";
@@ -262,7 +276,7 @@ TEST_F(Scheduled, TheFirstUseIsRecordedAndMayEndTheOldOne) {
   look();
   look();
   EXPECT_EQ(acts(), (Acts{"key.rotate", "key.first_use"})) << "once";
-  EXPECT_EQ(recorder_.events[1].kid, ring_->show("app-chat")->kid);
+  EXPECT_EQ(recorder_.events()[1].kid, ring_->show("app-chat")->kid);
   EXPECT_EQ(check(old_->text.reveal()), KeyFault::kNone);
 
   restart(true);

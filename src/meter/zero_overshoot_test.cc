@@ -75,19 +75,13 @@ std::shared_ptr<const Principal> caller() {
   return principal;
 }
 
-// One process: its ledger and its stages.
+// One process: its ledger, and what its threads share.
 struct Process {
   explicit Process(Journal& journal)
       : journal_(journal),
         ledger(clock, journal),
         prices(*Prices::parse(
-            R"({"version":1,"models":[{"model":"gpt-4o","input":2.0,"output":8.0}]})")),
-        budgets(config, {.ledger = ledger,
-                         .prices = prices,
-                         .counts = letters,
-                         .recorder = journal,
-                         .clock = clock}),
-        metering(prices) {}
+            R"({"version":1,"models":[{"model":"gpt-4o","input":2.0,"output":8.0}]})")) {}
 
   void start(const std::optional<LedgerState>& checkpoint) {
     if (checkpoint) ledger.load(*checkpoint);
@@ -103,6 +97,20 @@ struct Process {
   const Config config;
   Ledger ledger;
   Published<Prices> prices;
+};
+
+// The stages of one thread, as the gate has them.
+struct Way {
+  explicit Way(Process& process)
+      : process(process),
+        budgets(process.config, {.ledger = process.ledger,
+                                 .prices = process.prices,
+                                 .counts = process.letters,
+                                 .recorder = process.journal_,
+                                 .clock = process.clock}),
+        metering(process.prices) {}
+
+  Process& process;
   Budgets budgets;
   Metering metering;
 };
@@ -124,7 +132,7 @@ std::optional<Refusal> admit(Stage& stage, Exchange& x) {
 }
 
 // One call up to the moment when the provider has made its answer. Null: refused.
-std::optional<Call> ask(Process& gate, const std::shared_ptr<const Principal>& principal,
+std::optional<Call> ask(Way& gate, const std::shared_ptr<const Principal>& principal,
                         std::string id, std::int64_t most, std::mt19937& dice, Totals& totals) {
   Call call;
   call.x = std::make_unique<Exchange>();
@@ -143,7 +151,7 @@ std::optional<Call> ask(Process& gate, const std::shared_ptr<const Principal>& p
     return std::nullopt;
   }
   EXPECT_FALSE(admit(gate.metering, x));
-  gate.journal_.append(make_event(x, Kind::kIntent, gate.clock.now()));
+  gate.process.journal_.append(make_event(x, Kind::kIntent, gate.process.clock.now()));
   call.end = static_cast<End>(dice() % kEnds);
   x.asked = call.end != End::kNobodyThere;
   const bool bills = x.asked && call.end != End::kTooMany;
@@ -163,7 +171,7 @@ void tell(Exchange& x, std::int64_t output) {
 }
 
 // What the gate hears of the end, and how it books it.
-void finish(Process& gate, Call call, std::mt19937& dice) {
+void finish(Way& gate, Call call, std::mt19937& dice) {
   Exchange& x = *call.x;
   const int status = call.end == End::kFailedAfter ? 500 : call.end == End::kTooMany ? 429 : 200;
   const bool answered = x.asked && call.end != End::kLeftBefore;
@@ -190,7 +198,8 @@ void finish(Process& gate, Call call, std::mt19937& dice) {
   gate.metering.finish(x);
   gate.budgets.finish(x);
   // Some outcomes are still on their way to the disk when the process dies.
-  if (dice() % 16 != 0) gate.journal_.append(make_event(x, Kind::kRequest, gate.clock.now()));
+  if (dice() % 16 != 0)
+    gate.process.journal_.append(make_event(x, Kind::kRequest, gate.process.clock.now()));
 }
 
 // All clients at one time until the budget is used up, or `calls_max` were made: the process dies
@@ -204,12 +213,13 @@ void play(Process& gate, const std::string& name, std::int64_t calls_max, unsign
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       std::mt19937 dice(seed * kThreads + static_cast<unsigned>(t));
+      Way way(gate);
       std::deque<Call> open;
       std::int64_t most = 400;
       start.arrive_and_wait();
       for (int i = 0; most > 0 && !dead; ++i) {
         std::string id = name + "_" + std::to_string(t) + "_" + std::to_string(i);
-        auto call = ask(gate, principal, std::move(id), most, dice, totals);
+        auto call = ask(way, principal, std::move(id), most, dice, totals);
         if (call) open.push_back(std::move(*call));
         if (!call && open.empty()) most /= 2;  // what is left may do for a smaller one
         if (totals.calls >= calls_max) dead = true;
@@ -218,13 +228,13 @@ void play(Process& gate, const std::string& name, std::int64_t calls_max, unsign
         }
         while (!dead && (open.size() >= kClients || (!call && !open.empty()))) {
           std::swap(open[dice() % open.size()], open.front());
-          finish(gate, std::move(open.front()), dice);
+          finish(way, std::move(open.front()), dice);
           open.pop_front();
           if (!call) break;
         }
       }
       while (!dead && !open.empty()) {
-        finish(gate, std::move(open.front()), dice);
+        finish(way, std::move(open.front()), dice);
         open.pop_front();
       }
     });
