@@ -103,7 +103,8 @@ class SinkWorker {
   bool reading_failed_ = false;
   std::atomic<bool> lost_{false};
   bool dropped_ = false;  // the batch in hand is not wanted any more
-  bool finishing_ = false, ended_ = false;
+  bool finishing_ = false;
+  std::atomic<bool> ended_{false};
   Tested tested_;
 
   mutable std::mutex mutex_;  // guards what follows
