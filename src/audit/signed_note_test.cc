@@ -82,7 +82,7 @@ TEST(SignedNote, WhatIsAcceptedAndWhatIsNot) {
       {"a hyphen for the dash", replaced("— ", "- "), false},
       {"no empty line", replaced("=\n\n", "=\n"), false},
       {"a carriage return", replaced("70000\n", "70000\r\n"), false},
-      {"a NUL", replaced("70000", std::string("7\0000", 5)), false},
+      {"a NUL", replaced("70000", std::string("70") + '\0' + "00"), false},
       {"a tab", replaced("70000", "70\t00"), false},
       {"one byte of the text", replaced("70000", "70001"), false},
       {"one bit of the signature", kText + "\n" + flipped, false},
