@@ -32,9 +32,13 @@ Code code_of(int result) {
   }
 }
 
-// SQLite makes files that others may read; this one names every key and its owner.
+// SQLite makes files that others may read; this one names every key and its owner. A file that is
+// there is never opened here: closing it would drop the locks that this process holds on it through
+// SQLite (POSIX), and the next process to leave would take itself for the last one and delete the
+// write-ahead log under us.
 Result<void> make_private_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0 && errno == EEXIST) return {};
   if (file < 0) {
     return fail(Code::kUnavailable,
                 "cannot open the database " + path + ": " + std::generic_category().message(errno));

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sqlite_keys.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -141,6 +143,28 @@ TEST_F(SqliteKeysTest, AnotherConnectionHearsOfEachChangeAndReadsOnlyWhatIsNew) 
   EXPECT_EQ(news[0].info.revoked_at, kStart + 1h);
   EXPECT_EQ(news[0].info.revoked_by, "alice");
   EXPECT_EQ(news[0].info.revoked_why, "stolen");
+}
+
+// POSIX drops all locks of a process on a file as soon as it closes any descriptor of it. Without
+// its locks another process, a doctor or a backup, takes itself for the last one and deletes the
+// write-ahead log under us, with every key that was made since.
+TEST_F(SqliteKeysTest, AFurtherConnectionDoesNotCostUsOurLocks) {
+  const auto first = open();
+  const auto second = open();
+  const pid_t child = ::fork();
+  if (child == 0) {  // locks are seen from another process only
+    const int file = ::open(config_.path.c_str(), O_RDWR | O_CLOEXEC);
+    struct flock wanted{};
+    wanted.l_type = F_WRLCK;
+    wanted.l_whence = SEEK_SET;
+    wanted.l_start = 0x40000000;  // SQLite's lock bytes
+    wanted.l_len = 512;
+    const bool asked = ::fcntl(file, F_GETLK, &wanted) == 0;
+    ::_exit(asked && wanted.l_type != F_UNLCK ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << "the database is not locked by us any more";
 }
 
 TEST_F(SqliteKeysTest, ANameLivesOnceAndAKidOnce) {
