@@ -97,6 +97,8 @@ class BaselineVisitor final : public ChunkVisitor {
         while (end < rows.size() && times[rows[end]] / kHourMs <= hour) ++end;
       }
       const auto at = static_cast<std::size_t>(hour - first_hour_);
+      // The scan chose the block by the times in its head: rows that say otherwise are damaged.
+      if (at >= cells_.size()) return fail(Code::kCorrupt, "a time outside of its block");
       add_rows(chunk, rows.subspan(begin, end - begin), begin_hour(cells_[at], keys_.size()),
                begin_hour(total_[at], 1)[0]);
       begin = end;

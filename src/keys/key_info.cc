@@ -73,10 +73,12 @@ std::string_view status(const KeyInfo& key, UtcTime now) {
 }
 
 bool valid_key_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-           c == '.' || c == '-';
-  });
+  // Of dots alone: a path of the admin API could not name it, so it could never be revoked by name.
+  if (name.find_first_not_of('.') == std::string_view::npos) return false;
+  return name.size() <= kNameBytesMax && std::ranges::all_of(name, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                  c == '_' || c == '.' || c == '-';
+         });
 }
 
 bool valid_label(std::string_view text) { return !text.empty() && plain(text, kTextBytesMax); }

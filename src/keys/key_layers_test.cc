@@ -400,5 +400,15 @@ TEST_F(KeyLayersTest, AReplacedStoreRevivesNoLayer) {
   EXPECT_EQ(ring_->layer("acme")->issued_before, clock_.now());
 }
 
+TEST(KeyName, WhatANameMayBe) {
+  for (const char* good : {"app", "user_42_readonly", "a.b", ".a", "A-1", "..a"}) {
+    EXPECT_TRUE(valid_key_name(good)) << good;
+  }
+  // Of dots alone no path can name it, so nobody could revoke it.
+  for (const char* bad : {"", ".", "..", "...", "a/b", "a b", "a%2e"}) {
+    EXPECT_FALSE(valid_key_name(bad)) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::keys
