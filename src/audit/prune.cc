@@ -2,6 +2,7 @@
 #include "audit/prune.h"
 
 #include <future>
+#include <mutex>
 #include <optional>
 
 #include "audit/checkpoint.h"
@@ -64,6 +65,10 @@ Result<void> record_now(Recorder& recorder, Event event) {
 
 Result<PruneReport> prune(FileSystem& files, Recorder& recorder, const Clock& clock,
                           const PruneRequest& request) {
+  // One at a time: an operator's prune and the policy's may meet, each with its own list of what is
+  // there. The lock of the journal keeps other processes away.
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
   const auto segments = list_segments(files, request.journal);
   if (!segments) return std::unexpected(segments.error());
   const auto old_min = read_min_index(files, request.journal);
