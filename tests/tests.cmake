@@ -43,6 +43,7 @@ if(TARGET sallyport)
   set_tests_properties(e2e PROPERTIES TIMEOUT 1200)  # a test that hangs is ended by run.sh
   sallyport_script_test(sinks gate tests/sinks/run.sh
                         ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
+                        SALLYPORT_SANITIZE=${SALLYPORT_SANITIZE}
                         NODE=${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/sinks/run.sh sinks otlp)
   sallyport_script_test(sinks_real "gate;release_only" tests/sinks/run.sh
                         ${CMAKE_COMMAND} -E env SALLYPORT_BIN=${program}
