@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -20,10 +21,12 @@ struct KindName {
   std::string_view name;
 };
 constexpr KindName kKindNames[] = {
-    {Kind::kRequest, "request"},   {Kind::kIntent, "intent"}, {Kind::kProgress, "progress"},
-    {Kind::kAdmin, "admin"},       {Kind::kAction, "action"}, {Kind::kBreaker, "breaker"},
-    {Kind::kProvider, "provider"},
+    {Kind::kRequest, "request"},   {Kind::kIntent, "intent"},   {Kind::kProgress, "progress"},
+    {Kind::kAdmin, "admin"},       {Kind::kAction, "action"},   {Kind::kBreaker, "breaker"},
+    {Kind::kProvider, "provider"}, {Kind::kFinding, "finding"}, {Kind::kIncident, "incident"},
 };
+
+constexpr std::string_view kSeverityNames[] = {"info", "low", "medium", "high", "critical"};
 
 // The journal adds ,"synced":N,"seq":N,"crc":"xxxxxxxx"} and a newline.
 constexpr std::size_t kTailBytesMax = 96;
@@ -45,8 +48,8 @@ using Member =
                  std::optional<std::int64_t> Event::*, std::optional<int> Event::*,
                  std::optional<NanoUsd> Event::*, std::optional<bool> Event::*, Kind Event::*,
                  std::uint64_t Event::*, std::map<std::string, std::int64_t> Event::*,
-                 std::optional<Injection> Event::*, std::vector<std::string> Event::*, Metadata,
-                 Detail, Truncated>;
+                 std::optional<Injection> Event::*, std::vector<std::string> Event::*,
+                 std::shared_ptr<const Finding> Event::*, Metadata, Detail, Truncated>;
 
 enum class Presence {
   kAlways,    // null when unknown
@@ -109,6 +112,7 @@ const auto kFields = std::to_array<Field>({
     {"pii", &Event::pii, kIfKnown},
     {"injection", &Event::injection, kIfKnown},
     {"output", &Event::output_flags, kIfKnown},
+    {"finding", &Event::finding, kIfKnown},
     {"action", &Event::action, kIfKnown},
     {"actor", &Event::actor, kIfKnown},
     {"detail", Detail{}, kIfKnown},
@@ -225,6 +229,22 @@ struct FieldWriter {
     list(injection.categories);
     json.key("role");
     text(injection.role, kItemBytesMax);
+    json.end_object();
+  }
+  void operator()(std::shared_ptr<const Finding> Event::* member) {
+    if (!(event.*member)) return;
+    const Finding& finding = *(event.*member);
+    json.key(name).begin_object().key("detector");
+    text(finding.detector, kItemBytesMax);
+    json.field("severity", sallyport::name(finding.severity)).field("score", finding.score);
+    json.key("summary");
+    text(finding.summary, kTextBytesMax);
+    json.key("tags");
+    list(finding.tags);
+    if (!finding.incident_id.empty()) {
+      json.key("incident_id");
+      text(finding.incident_id, kItemBytesMax);
+    }
     json.end_object();
   }
   void operator()(std::vector<std::string> Event::* member) {
@@ -374,6 +394,29 @@ struct FieldReader {
     event.*member = std::move(injection);
     return true;
   }
+  bool operator()(std::shared_ptr<const Finding> Event::* member) const {
+    if (!value.is_object()) return false;
+    auto finding = std::make_shared<Finding>();
+    if (const auto score = value.at("score"); score && !score->is_null()) {
+      const auto number = score->number();
+      if (!number) return false;
+      finding->score = *number;
+    }
+    std::string severity;
+    if (!text(value, "severity", severity)) return false;
+    if (!severity.empty()) {
+      const auto known = parse_severity(severity);
+      if (!known) return false;
+      finding->severity = *known;
+    }
+    const auto tags = value.at("tags");
+    if (tags && !strings(*tags, finding->tags)) return false;
+    const bool read = text(value, "detector", finding->detector) &&
+                      text(value, "summary", finding->summary) &&
+                      text(value, "incident_id", finding->incident_id);
+    event.*member = std::move(finding);
+    return read;
+  }
   bool operator()(std::vector<std::string> Event::* member) const {
     if (!value.is_object()) return false;
     const auto flags = value.at("flags");
@@ -427,6 +470,7 @@ std::string_view type_of(const Member& member) {
     }
     std::string_view operator()(std::optional<Injection> Event::*) const { return "object"; }
     std::string_view operator()(std::vector<std::string> Event::*) const { return "object"; }
+    std::string_view operator()(std::shared_ptr<const Finding> Event::*) const { return "object"; }
     std::string_view operator()(Metadata) const { return "object"; }
     std::string_view operator()(Detail) const { return "object"; }
   };
@@ -445,6 +489,17 @@ std::string_view name(Kind kind) {
 std::optional<Kind> parse_kind(std::string_view text) {
   for (const KindName& row : kKindNames) {
     if (row.name == text) return row.kind;
+  }
+  return std::nullopt;
+}
+
+std::string_view name(Severity severity) {
+  return kSeverityNames[static_cast<std::size_t>(severity)];
+}
+
+std::optional<Severity> parse_severity(std::string_view text) {
+  for (std::size_t i = 0; i < std::size(kSeverityNames); ++i) {
+    if (kSeverityNames[i] == text) return static_cast<Severity>(i);
   }
   return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,11 +14,22 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "event/finding.h"
 #include "event/money.h"
 
 namespace sallyport {
 
-enum class Kind { kRequest, kIntent, kProgress, kAdmin, kAction, kBreaker, kProvider };
+enum class Kind {
+  kRequest,
+  kIntent,
+  kProgress,
+  kAdmin,
+  kAction,
+  kBreaker,
+  kProvider,
+  kFinding,  // a detector's word; with `finding`
+  kIncident  // the story of an attack began, changed or ended; with `finding`
+};
 std::string_view name(Kind kind);
 std::optional<Kind> parse_kind(std::string_view text);
 
@@ -82,8 +94,9 @@ struct Event {
   std::map<std::string, std::int64_t> pii;  // type -> count
   std::optional<Injection> injection;
   std::vector<std::string> output_flags;
-  std::optional<std::string> action;  // what the gate, an administrator or a playbook did
-  std::optional<std::string> actor;   // who, for admin and action
+  std::shared_ptr<const Finding> finding;  // of kinds finding and incident alone
+  std::optional<std::string> action;       // what the gate, an administrator or a playbook did
+  std::optional<std::string> actor;        // who, for admin and action
   std::optional<std::string>
       detail;  // JSON object as text: before and after of an admin act, breaker states
   // This record stands for so many refusals of one source within a second (event/refusal_fold.h).

@@ -77,6 +77,8 @@ Event full_event() {
   event.response_bytes = 9000;
   event.pii = {{"email", 2}, {"phone", 1}};
   event.injection = Injection{0.75, "alert", {"override", "exfiltration"}, "user"};
+  event.finding = std::make_shared<const Finding>(Finding{
+      "token_spike", Severity::kHigh, 7.5, "14 times its usual", {"atlas:AML.T0034"}, "inc-7"});
   event.output_flags = {"link_to_unknown_host"};
   event.action = "key_revoke";
   event.actor = "admin:mai";
@@ -97,8 +99,9 @@ TEST(EventTest, EveryFieldReadsBackAsItWasWritten) {
 }
 
 TEST(EventTest, EveryKindReadsBack) {
-  for (const Kind kind : {Kind::kRequest, Kind::kIntent, Kind::kProgress, Kind::kAdmin,
-                          Kind::kAction, Kind::kBreaker, Kind::kProvider}) {
+  for (const Kind kind :
+       {Kind::kRequest, Kind::kIntent, Kind::kProgress, Kind::kAdmin, Kind::kAction, Kind::kBreaker,
+        Kind::kProvider, Kind::kFinding, Kind::kIncident}) {
     EXPECT_EQ(parse_kind(name(kind)), kind) << name(kind);
   }
   EXPECT_FALSE(parse_kind("Request"));
@@ -131,6 +134,10 @@ const ReadCase kReadCases[] = {
     {"metadata is an object", R"({"timestamp_utc":"2026-11-24T22:30:00Z","metadata":"m"})", false},
     {"pii counts", R"({"timestamp_utc":"2026-11-24T22:30:00Z","pii":{"email":"two"}})", false},
     {"an unknown kind", R"({"timestamp_utc":"2026-11-24T22:30:00Z","kind":"gossip"})", false},
+    {"a finding", R"({"timestamp_utc":"2026-11-24T22:30:00Z","finding":{"severity":"low"}})", true},
+    {"a severity that there is not",
+     R"({"timestamp_utc":"2026-11-24T22:30:00Z","finding":{"severity":"dire"}})", false},
+    {"tags are texts", R"({"timestamp_utc":"2026-11-24T22:30:00Z","finding":{"tags":[1]}})", false},
     {"seq is not below zero", R"({"timestamp_utc":"2026-11-24T22:30:00Z","seq":-1})", false},
     {"the same field twice",
      R"({"timestamp_utc":"2026-11-24T22:30:00Z","status":200,"status":401})", false},
@@ -236,7 +243,7 @@ TEST(EventTest, RandomEventsReadBack) {
     if (random() % 2) event.pii[text()] = static_cast<std::int64_t>(random() % 10);
     if (random() % 2) event.output_flags.push_back(text());
     if (random() % 2) event.injection = Injection{0.5, text(), {text()}, text()};
-    event.kind = static_cast<Kind>(random() % 7);
+    event.kind = static_cast<Kind>(random() % 9);
     event.seq = random() % 1'000'000'000;
     const std::string line = line_of(event);
     const Result<Event> read = parse_event(line);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,13 @@ inline Outgoing record_for_test(std::uint64_t seq) {
   record.event.seq = seq;
   append_event(record.line, record.event);
   return record;
+}
+
+// `fields` of a finding, as the log has them.
+inline std::shared_ptr<const Finding> finding_for_test(const std::string& fields) {
+  const Result<Event> read =
+      parse_event(R"({"timestamp_utc":"2026-01-01T00:00:00.000Z","finding":)" + fields + "}");
+  return read ? read->finding : throw std::invalid_argument(fields);
 }
 
 inline Batch batch_for_test(std::size_t size) {

@@ -31,6 +31,9 @@ Words words_of(const Event& event) {
       return {"event", "network", "change"};
     case Kind::kProvider:
       return {event.error ? "alert" : "event", "iam", "info"};
+    case Kind::kFinding:
+    case Kind::kIncident:
+      return {"alert", "intrusion_detection", "info"};
   }
   return {"event", "api", "info"};
 }
@@ -93,6 +96,14 @@ void append_http_part(JsonWriter& json, const Event& event) {
   if (!method.empty()) json.key("url").begin_object().field("path", path).end_object();
 }
 
+void append_finding_part(JsonWriter& json, const Event& event) {
+  if (!event.finding) return;
+  json.key("rule").begin_object().field("name", event.finding->detector).end_object();
+  json.key("tags").begin_array();
+  for (const std::string& tag : event.finding->tags) json.value(tag);
+  json.end_array();
+}
+
 void append_gen_ai_part(JsonWriter& json, const Event& event) {
   const std::string_view operation = gen_ai_operation(event.endpoint);
   if (operation.empty()) return;
@@ -124,6 +135,7 @@ void append_ecs(std::string& out, const Outgoing& record) {
   }
   append_http_part(json, event);
   if (event.error) json.key("error").begin_object().field("code", *event.error).end_object();
+  append_finding_part(json, event);
   append_gen_ai_part(json, event);
   json.key("sallyport").raw(record.line).end_object();
 }

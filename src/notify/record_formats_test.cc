@@ -84,6 +84,7 @@ const ClassRule kRules[] = {
     {0, 0, {0, 99}, {}, {}},
     {3002, 3, {0, 1, 2, 3, 4, 5, 6, 7, 99}, {"user"}, {"service", "dst_endpoint"}},
     {3007, 3, {0, 1, 2, 3, 4, 5, 6, 7, 18, 19, 99}, {"user"}, {}},
+    {2004, 2, {0, 1, 2, 3, 99}, {"finding_info.uid", "finding_info.title"}, {}},
     {6003, 6, {0, 1, 2, 3, 4, 99}, {"actor", "api.operation", "src_endpoint"}, {}},
 };
 const std::pair<std::string_view, std::vector<std::string_view>> kObjects[] = {
@@ -157,6 +158,13 @@ TEST(Ocsf, EveryKindIsAnEventOfTheSchema) {
   Event layers = act(Kind::kAdmin, "layer.change");
   Event attack = call(403);
   attack.injection = Injection{0.9, "block", {"override"}, "user"};
+  const auto story = std::make_shared<const Finding>(
+      Finding{"token_spike", Severity::kCritical, 9.5, "14 times its usual", {}, "inc-1"});
+  const auto told = [&story](Kind kind, const char* action) {
+    Event event = act(kind, action);
+    event.finding = story;
+    return event;
+  };
   const OcsfCase cases[] = {
       {"a call", call(200), 600301, 1, 1},
       {"a listing", listing, 600302, 1, 1},
@@ -171,6 +179,10 @@ TEST(Ocsf, EveryKindIsAnEventOfTheSchema) {
       {"another act", layers, 600399, 1, 1},
       {"a breaker", bare, 99, 1, 3},
       {"the provider", bad_news, 99, 2, 4},
+      {"a finding", told(Kind::kFinding, ""), 200401, 1, 5},
+      {"an incident begins", told(Kind::kIncident, "incident.opened"), 200401, 1, 5},
+      {"it grows", told(Kind::kIncident, "incident.raised"), 200402, 1, 5},
+      {"it is over", told(Kind::kIncident, "incident.resolved"), 200403, 1, 5},
   };
   for (const OcsfCase& test : cases) {
     SCOPED_TRACE(test.why);

@@ -14,9 +14,10 @@ struct Class {
   int uid, category;
 };
 constexpr Class kBase{0, 0}, kAuthentication{3002, 3}, kUserManagement{3007, 3},
-    kApiActivity{6003, 6};
+    kApiActivity{6003, 6}, kDetection{2004, 2};
 
 constexpr int kUnknown = 0, kLogon = 1, kOther = 99;
+constexpr int kCreate = 1, kUpdate = 2, kClose = 3;  // of Detection Finding
 
 struct Act {
   std::string_view action;
@@ -56,6 +57,12 @@ Mapped map(const Event& event) {
         if (event.action == act.action && event.api_key_id) return {kUserManagement, act.activity};
       }
       return {kApiActivity, method.empty() ? kOther : activity_of(method)};
+    case Kind::kFinding:
+      return {kDetection, kCreate};
+    case Kind::kIncident:
+      return {kDetection, event.action == "incident.opened"     ? kCreate
+                          : event.action == "incident.resolved" ? kClose
+                                                                : kUpdate};
     case Kind::kBreaker:
     case Kind::kProvider:
       break;
@@ -147,8 +154,27 @@ void append_model(JsonWriter& json, const Event& event) {
   json.end_object();
 }
 
-void append_class(JsonWriter& json, const Event& event, int uid) {
+// All words about one incident have its id, so that a receiver updates what it has.
+void append_finding(JsonWriter& json, const Outgoing& record) {
+  const Event& event = record.event;
+  static const Finding kNone;
+  const Finding& finding = event.finding ? *event.finding : kNone;
+  const bool story = event.kind == Kind::kIncident && !finding.incident_id.empty();
+  json.key("finding_info").begin_object();
+  json.field("uid", story ? finding.incident_id : record.id);
+  json.field("title", finding.summary.empty() ? headline(event) : finding.summary);
+  json.key("types").begin_array().value(finding.detector).end_array().end_object();
+  json.field("is_alert", severity_of(event) >= Severity::kHigh);
+  json.key("evidences").begin_array().begin_object();
+  append_source(json, event);
+  append_actor(json, event);
+  json.end_object().end_array();
+}
+
+void append_class(JsonWriter& json, const Outgoing& record, int uid) {
+  const Event& event = record.event;
   if (uid == kBase.uid) return;
+  if (uid == kDetection.uid) return append_finding(json, record);
   append_source(json, event);
   append_http(json, event);
   if (uid == kAuthentication.uid) {
@@ -187,7 +213,7 @@ void append_ocsf(std::string& out, const Outgoing& record) {
   field_if(json, "status_detail", event.error);
   json.field("message", headline(event));
   if (event.latency_ms) json.field("duration", *event.latency_ms);
-  append_class(json, event, type.uid);
+  append_class(json, record, type.uid);
   if (model) append_model(json, event);
   json.key("unmapped").begin_object().key("sallyport").raw(record.line).end_object();
   json.end_object();

@@ -223,6 +223,11 @@ std::vector<std::string> sentry_fingerprint(const Event& event) {
       return {kind, event.action.value_or(""), *event.error};
     case Kind::kAction:
       return {kind, event.action.value_or(""), event.api_key_id.value_or("")};
+    case Kind::kFinding:
+    case Kind::kIncident:
+      if (!event.finding || event.finding->severity < Severity::kMedium) return {};
+      if (!event.finding->incident_id.empty()) return {"incident", event.finding->incident_id};
+      return {kind, event.finding->detector, event.api_key_id.value_or(event.ip)};
   }
   return {};
 }

@@ -38,13 +38,11 @@ Severity severity_of(const Event& event) {
       return Severity::kMedium;
     case Kind::kProvider:
       return event.error ? Severity::kHigh : Severity::kInfo;
+    case Kind::kFinding:
+    case Kind::kIncident:
+      return event.finding ? event.finding->severity : Severity::kMedium;
   }
   return Severity::kInfo;
-}
-
-std::string_view name(Severity severity) {
-  static constexpr std::string_view kNames[] = {"info", "low", "medium", "high", "critical"};
-  return kNames[static_cast<int>(severity)];
 }
 
 Outcome outcome_of(const Event& event) {
@@ -73,6 +71,11 @@ std::string headline(const Event& event) {
   add(event.action.value_or(""));
   if (event.kind != Kind::kAdmin || !event.action) add(event.endpoint);
   add(event.model.value_or(""));
+  if (event.finding) {
+    add(sallyport::name(event.finding->severity));
+    add(event.finding->detector + ':');
+    add(event.finding->summary);
+  }
   return line;
 }
 

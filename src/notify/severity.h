@@ -11,10 +11,8 @@
 
 namespace sallyport::notify {
 
-enum class Severity { kInfo, kLow, kMedium, kHigh, kCritical };
-
+// Of a finding or an incident what the detector said, of others by what happened.
 Severity severity_of(const Event& event);
-std::string_view name(Severity severity);  // "info" ... "critical"
 
 enum class Outcome { kOpen, kSuccess, kFailure };
 Outcome outcome_of(const Event& event);
@@ -22,8 +20,8 @@ Outcome outcome_of(const Event& event);
 // "POST /v1/chat/completions" -> method and path; both may be empty.
 std::pair<std::string_view, std::string_view> split_endpoint(std::string_view endpoint);
 
-// A short line for people: "401 POST /v1/chat/completions", "admin key.revoke". It holds nothing
-// but fields of the record.
+// A short line for people: "401 POST /v1/chat/completions", "admin key.revoke", "finding high
+// token_spike: ...". It holds nothing but fields of the record.
 std::string headline(const Event& event);
 
 }  // namespace sallyport::notify

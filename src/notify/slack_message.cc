@@ -17,21 +17,8 @@ constexpr std::string_view kCutMark = "\xE2\x80\xA6";
 
 bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-std::string text_at(const std::optional<JsonValue>& object, std::string_view name) {
-  const std::optional<JsonValue> value = object ? object->at(name) : std::nullopt;
-  return std::string(value ? value->string().value_or("") : "");
-}
-
-std::optional<JsonValue> detail_of(const Event& event) {
-  if (!event.detail) return std::nullopt;
-  Result<JsonValue> read = JsonValue::parse(*event.detail);
-  if (!read || !read->is_object()) return std::nullopt;
-  return std::move(*read);
-}
-
-std::string rule_of(const Event& event, const std::optional<JsonValue>& detail) {
-  const std::string detector = text_at(detail, "detector");
-  if (!detector.empty()) return detector;
+std::string rule_of(const Event& event) {
+  if (event.finding && !event.finding->detector.empty()) return event.finding->detector;
   if (event.action && !event.action->empty()) return *event.action;
   if (event.error) return *event.error;
   return event.status ? std::to_string(*event.status) : "";
@@ -39,25 +26,25 @@ std::string rule_of(const Event& event, const std::optional<JsonValue>& detail) 
 
 SlackMessage message_of(const Outgoing& record) {
   const Event& event = record.event;
-  const std::optional<JsonValue> detail = detail_of(event);
   const std::string kind(name(event.kind));
-  const std::string rule = rule_of(event, detail);
-  const std::string severity = text_at(detail, "severity");
+  const std::string rule = rule_of(event);
+  const Finding* finding = event.finding.get();
   const std::string who = event.api_key_id.value_or(event.ip);
   SlackMessage message;
   message.topic = kind + "\n" + rule + "\n" + who;
-  const std::string summary = text_at(detail, "summary");
+  const std::string summary = finding != nullptr ? finding->summary : "";
   message.title = !summary.empty() ? summary
                                    : kind + (rule.empty() ? "" : ": " + rule) +
                                          (who.empty() ? "" : " (" + who + ")");
-  message.incident = text_at(detail, "incident_id");
-  message.urgent = event.kind == Kind::kAction || severity == "critical" || severity == "high";
+  if (finding != nullptr) message.incident = finding->incident_id;
+  message.urgent =
+      event.kind == Kind::kAction || (finding != nullptr && finding->severity >= Severity::kHigh);
   const auto add = [&](const char* label, const std::string& value) {
     if (!value.empty() && message.fields.size() < kFieldsMax) {
       message.fields.push_back({label, value});
     }
   };
-  add("Severity", severity);
+  if (finding != nullptr) add("Severity", std::string(name(finding->severity)));
   add("Key", event.api_key_id.value_or(event.claimed_kid.value_or("")));
   add("Address", event.ip);
   add("Country", event.geo.value_or(""));

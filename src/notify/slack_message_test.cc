@@ -28,11 +28,11 @@ TEST(SlackMessage, NothingFromOutsideBecomesALinkOrCallsAChannel) {
   for (const EscapeCase& test : cases) EXPECT_EQ(slack_escape(test.in, test.max), test.out);
 }
 
-Outgoing finding(std::uint64_t seq, std::string detail, std::string key = "user_42") {
+Outgoing finding(std::uint64_t seq, const std::string& fields, std::string key = "user_42") {
   Outgoing record = record_for_test(seq);
-  record.event.kind = Kind::kBreaker;
+  record.event.kind = Kind::kFinding;
   record.event.api_key_id = std::move(key);
-  record.event.detail = std::move(detail);
+  record.event.finding = finding_for_test(fields);
   return record;
 }
 

@@ -15,10 +15,10 @@ struct Told {
   std::string title, thread;
 };
 
-Outgoing finding(std::uint64_t seq, const std::string& detail) {
+Outgoing finding(std::uint64_t seq, const std::string& fields) {
   Outgoing record = record_for_test(seq);
-  record.event.kind = Kind::kBreaker;
-  record.event.detail = detail;
+  record.event.kind = Kind::kFinding;
+  record.event.finding = finding_for_test(fields);
   return record;
 }
 
