@@ -137,6 +137,15 @@ std::vector<Field> identity_exchange_fields() {
       {"keys.identity_exchange[].per_minute_max", kInteger, AT(identity->per_minute_max),
        "Keys of the mapping made in 60 seconds; beyond it an exchange is answered with 429.", 1,
        100'000, kRestart},
+      {"keys.identity_exchange[].principal_live_max", kInteger, AT(identity->principal_live_max),
+       "The same for one principal whose name has a claim in it; 0: a quarter of live_max, 10 at "
+       "least.",
+       0, 100'000, kRestart},
+      {"keys.identity_exchange[].principal_per_minute_max", kInteger,
+       AT(identity->principal_per_minute_max),
+       "The same for one principal whose name has a claim in it; 0: a quarter of per_minute_max, "
+       "10 at least.",
+       0, 100'000, kRestart},
   };
 }
 

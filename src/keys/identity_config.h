@@ -41,6 +41,9 @@ struct IdentityMapping {
   // Keys of this mapping that live at one time, and that are made in 60 seconds; 429 beyond. Who
   // has one good token cannot fill the store.
   std::size_t live_max = 1'000, per_minute_max = 300;
+  // The same for one principal, where its name has a claim in it, so that one workload cannot use
+  // up what is there for all. 0: a quarter of the mapping's, 10 at least.
+  std::size_t principal_live_max = 0, principal_per_minute_max = 0;
   friend bool operator==(const IdentityMapping&, const IdentityMapping&) = default;
 };
 

@@ -35,9 +35,10 @@ struct KeyScope {
   friend bool operator==(const KeyScope&, const KeyScope&) = default;
 };
 
-// How many keys one identity mapping may have; 0: no limit.
+// How many keys one identity mapping may have, and each name among them; 0: no limit.
 struct MappingLimits {
   std::uint64_t live_max = 0, mints_per_minute_max = 0;
+  std::uint64_t principal_live_max = 0, principal_mints_per_minute_max = 0;
 };
 
 // What is asked for when a key is created.

@@ -269,6 +269,55 @@ TEST_F(KeyLayersTest, AChildThatStatesMoreIsWarnedAndDoesNotGetIt) {
   EXPECT_EQ(key("k", "acme/a", R"({"rpm":30})").warnings.size(), 1u);
 }
 
+struct WiderCase {
+  const char* why;
+  const char *child, *parent;
+  const char* member;  // that is warned of; empty: none
+};
+const WiderCase kWider[] = {
+    {"a network outside", R"({"cidr":["192.168.0.0/16"]})", R"({"cidr":["10.0.0.0/8"]})", "cidr"},
+    {"a larger network", R"({"cidr":["10.0.0.0/7"]})", R"({"cidr":["10.0.0.0/8"]})", "cidr"},
+    {"a part of it", R"({"cidr":["10.1.0.0/16"]})", R"({"cidr":["10.0.0.0/8"]})", ""},
+    {"more a day than a month has", R"({"budgets":[{"usd":"9","per":"day"}]})",
+     R"({"budgets":[{"usd":"5","per":"month"}]})", "budgets"},
+    {"more a month than its days have", R"({"budgets":[{"usd":"32","per":"month"}]})",
+     R"({"budgets":[{"usd":"1","per":"day"}]})", "budgets"},
+    {"as much as its days have", R"({"budgets":[{"usd":"31","per":"month"}]})",
+     R"({"budgets":[{"usd":"1","per":"day"}]})", ""},
+    {"in all, of a day", R"({"budgets":[{"usd":"900","per":"total"}]})",
+     R"({"budgets":[{"usd":"1","per":"day"}]})", ""},
+    {"another unit", R"({"budgets":[{"tokens":9,"per":"day"}]})",
+     R"({"budgets":[{"usd":"1","per":"day"}]})", ""},
+    {"an endpoint", R"({"endpoints":["POST /v1/responses"]})",
+     R"({"endpoints":["POST /v1/chat/completions"]})", "endpoints"},
+};
+
+TEST_F(KeyLayersTest, WhatIsWiderIsNamedWithTheLayerThatHasLess) {
+  int n = 0;
+  for (const WiderCase& c : kWider) {
+    const std::string root = "r" + std::to_string(++n);
+    ASSERT_TRUE(put(root, c.parent)) << c.why;
+    ASSERT_TRUE(put(root + "/a")) << c.why;
+    const PutLayer child = put(root + "/a/b", c.child).value();
+    if (*c.member == 0) {
+      EXPECT_TRUE(child.warnings.empty()) << c.why << ": " << child.warnings[0];
+      continue;
+    }
+    ASSERT_EQ(child.warnings.size(), 1u) << c.why;
+    EXPECT_EQ(child.warnings[0], std::string(c.member) + " states more than the layer " + root +
+                                     "; what counts is what both allow");
+  }
+}
+
+TEST_F(KeyLayersTest, AKeyThatOutlivesItsLayerIsWarned) {
+  LayerSpec soon;
+  soon.path = "acme";
+  soon.expires_at = clock_.now() + 1h;
+  ASSERT_TRUE(ring_->put_layer(soon, "admin"));
+  ASSERT_EQ(key("k", "acme").warnings.size(), 1u);
+  EXPECT_TRUE(key("l", "acme").warnings[0].starts_with("expires_at lies behind the end of"));
+}
+
 struct BindingCase {
   const char* why;
   const char* restrictions;

@@ -81,6 +81,23 @@ Result<void> KeyRing::take(const Config& config) {
   return {};
 }
 
+void KeyRing::know_upstreams(std::vector<std::string> names) {
+  const std::lock_guard lock(mutex_);
+  upstreams_ = std::move(names);
+}
+
+Result<void> KeyRing::known_upstream(const KeyScope& scope) const {
+  const std::lock_guard lock(mutex_);
+  if (!scope.upstream || !upstreams_ ||
+      std::ranges::find(*upstreams_, *scope.upstream) != upstreams_->end()) {
+    return {};
+  }
+  std::string known;
+  for (const std::string& name : *upstreams_) known += (known.empty() ? "" : ", ") + name;
+  return fail(Code::kInvalid,
+              "upstream: there is no upstream " + *scope.upstream + "; there are: " + known);
+}
+
 int KeyRing::pepper_of(std::string_view pepper_id) const {
   if (pepper_id == mac_.pepper_id()) return 0;
   for (std::size_t i = 0; i < previous_.size(); ++i) {
@@ -132,6 +149,8 @@ Result<void> KeyRing::validate(const KeySpec& spec, std::string_view actor) cons
   const Result<void> readable = check_spec(spec);
   if (!readable) return readable;
   if (!valid_label(actor)) return fail(Code::kInvalid, "not a valid actor");
+  const Result<void> known = known_upstream(spec.scope);
+  if (!known) return known;
   const std::shared_ptr<const Snapshot> snapshot = published_.snapshot();
   std::size_t at = 0;
   if (snapshot->find(spec.name, at) != nullptr || is_public_kid(spec.name) ||
@@ -168,18 +187,32 @@ Result<UtcTime> KeyRing::birth() const {
 // Holds store_mutex_.
 Result<void> KeyRing::mapping_has_room(const KeySpec& spec, UtcTime now) const {
   const MappingLimits& limits = spec.mapping_limits;
-  if (spec.mapping.empty() || (limits.live_max == 0 && limits.mints_per_minute_max == 0)) return {};
-  std::uint64_t live = 0, made = 0;
+  const bool limited = limits.live_max > 0 || limits.mints_per_minute_max > 0 ||
+                       limits.principal_live_max > 0 || limits.principal_mints_per_minute_max > 0;
+  if (spec.mapping.empty() || !limited) return {};
+  std::uint64_t live = 0, made = 0, own_live = 0, own_made = 0;
   published_.snapshot()->each([&](const Shard& shard, std::size_t at) {
     const Entry& entry = shard.entries[at];
     if (entry.grant->mapping != spec.mapping) return;
-    if (!entry.revoked() && ms(now) < entry.expires_ms) ++live;
-    if (ms(now) - entry.created_ms < 60'000) ++made;
+    const bool own = shard.name(entry) == spec.name;
+    if (!entry.revoked() && ms(now) < entry.expires_ms) {
+      ++live;
+      if (own) ++own_live;
+    }
+    if (ms(now) - entry.created_ms < 60'000) {
+      ++made;
+      if (own) ++own_made;
+    }
   });
-  if (limits.live_max > 0 && live >= limits.live_max) {
+  const auto full = [](std::uint64_t has, std::uint64_t most) { return most > 0 && has >= most; };
+  if (full(own_live, limits.principal_live_max)) return fail(Code::kExhausted, kPrincipalFull);
+  if (full(own_made, limits.principal_mints_per_minute_max)) {
+    return fail(Code::kExhausted, kPrincipalFull);
+  }
+  if (full(live, limits.live_max)) {
     return fail(Code::kExhausted, "the mapping has " + std::to_string(live) + " live keys");
   }
-  if (limits.mints_per_minute_max > 0 && made >= limits.mints_per_minute_max) {
+  if (full(made, limits.mints_per_minute_max)) {
     return fail(Code::kExhausted, "the mapping has " + std::to_string(made) + " keys of a minute");
   }
   return {};
@@ -208,11 +241,8 @@ Result<CreatedKey> KeyRing::create(const KeySpec& spec, std::string_view actor) 
   row.info.restrictions = spec.restrictions;
   row.info.mapping = spec.mapping;
 
-  std::vector<std::string> warnings;
-  if (!spec.layer.empty()) {
-    const Result<LayerInfo> above = layer(spec.layer);
-    if (above) warnings = wider_than_parent(spec.restrictions, above->restrictions);
-  }
+  std::vector<std::string> warnings =
+      wider_than_layers(spec.restrictions, row.info.expires_at, spec.layer);
   const std::lock_guard lock(store_mutex_);
   // What others made counts; and whoever holds the mutex hears for all, since the write may wait
   // for seconds, one creation after the other.

@@ -120,6 +120,9 @@ class KeyRing final : public Revocations {
   static constexpr const char* kClockAhead =
       "the clock jumped ahead and is not believed yet; set it right, or wait 5 minutes";
 
+  // kExhausted with this: one principal of a mapping has as many keys as it may have.
+  static constexpr const char* kPrincipalFull = "this principal of the mapping has all its keys";
+
   // kInvalid: the spec, with a sentence that says what; kDenied: a live key has that name;
   // kExhausted: the mapping has as many keys as it may have (KeySpec::mapping_limits).
   Result<CreatedKey> create(const KeySpec& spec, std::string_view actor);
@@ -195,6 +198,10 @@ class KeyRing final : public Revocations {
   // lies in the future. Dead first, then durable, as revoke().
   Result<LayerInfo> issued_before(std::string_view path, UtcTime when, std::string_view actor);
 
+  // Which upstreams a key may be bound to from now on: other names are kInvalid, since every call
+  // of such a key would fail. Until it was said, any name will do. Keys that are there stay.
+  void know_upstreams(std::vector<std::string> names);
+
   // A new configuration: required, life, life_max, what happens when the store is silent; keys
   // that exist keep their end. The peppers stay.
   Result<void> take(const Config& config);
@@ -219,6 +226,9 @@ class KeyRing final : public Revocations {
   KeyRing(KeyStore& store, const Clock& clock, KeyMac mac, bool has_pepper);
 
   Result<void> validate(const KeySpec& spec, std::string_view actor) const;
+  Result<void> known_upstream(const KeyScope& scope) const;
+  std::vector<std::string> wider_than_layers(const Restrictions& child, UtcTime child_end,
+                                             std::string_view layer) const;
   std::vector<KeyInfo> living(std::string_view kid_or_name) const;
   Result<UpdatedKey> plan_change(const KeyInfo& key, const KeyChange& change) const;
   UtcTime latest(UtcTime now) const { return time_.latest(now); }
@@ -301,8 +311,9 @@ class KeyRing final : public Revocations {
   // Whoever changes the snapshot; never held while the store is asked, so that a stuck disk does
   // not delay the death of a key. Locked after store_mutex_.
   mutable std::mutex mutex_;
-  std::map<std::string, Revocation> undurable_;       // by kid: dead here, not yet in the store
-  std::map<std::string, Blocking> undurable_blocks_;  // by kid: paused here, not in the store
+  std::optional<std::vector<std::string>> upstreams_;  // none: nobody said
+  std::map<std::string, Revocation> undurable_;        // by kid: dead here, not yet in the store
+  std::map<std::string, Blocking> undurable_blocks_;   // by kid: paused here, not in the store
   std::map<std::string, UtcTime, std::less<>> undurable_ends_;  // by kid: ends of replaced keys
   std::map<std::string, LayerEnding> undurable_layers_;         // by path
   std::map<std::string, TokenRevocation> undurable_tokens_;     // by "kid.tid"

@@ -144,6 +144,8 @@ Result<std::vector<KeyInfo>> KeyRing::unblock(std::string_view kid_or_name,
 Result<UpdatedKey> KeyRing::plan_change(const KeyInfo& key, const KeyChange& change) const {
   Result<KeyInfo> after = changed(key, change);
   if (!after) return std::unexpected(after.error());
+  const Result<void> known = change.upstream ? known_upstream(after->scope) : Result<void>();
+  if (!known) return std::unexpected(known.error());
   const UtcTime now = latest(clock_.now());
   if (change.expires_at) {
     if (*change.expires_at <= now) {
@@ -166,8 +168,7 @@ Result<UpdatedKey> KeyRing::plan_change(const KeyInfo& key, const KeyChange& cha
   if (fault != KeyFault::kNone) {
     return fail(Code::kDenied, "layer: " + key.layer + " lets nothing in: " + name(fault));
   }
-  const Result<LayerInfo> above = layer(key.layer);
-  if (above) out.warnings = wider_than_parent(out.after.restrictions, above->restrictions);
+  out.warnings = wider_than_layers(out.after.restrictions, out.after.expires_at, key.layer);
   return out;
 }
 

@@ -272,6 +272,27 @@ TEST_F(KeyChangesTest, WhatAChangeMayNotBe) {
   EXPECT_TRUE(ring_->update("app", ends(kStart + 24h), "admin")) << "the last moment there is";
 }
 
+TEST_F(KeyChangesTest, AKeyIsBoundToAnUpstreamThatThereIs) {
+  KeySpec spec;
+  spec.name = "early";
+  spec.scope.upstream = "gone";
+  ASSERT_TRUE(ring_->create(spec, "admin")) << "nobody said yet which there are";
+  ring_->know_upstreams({"openai", "backup"});
+  spec.name = "late";
+  EXPECT_EQ(ring_->create(spec, "admin").error().what,
+            "upstream: there is no upstream gone; there are: openai, backup");
+  spec.scope.upstream = "backup";
+  EXPECT_TRUE(ring_->create(spec, "admin"));
+  KeyChange change;
+  change.upstream = "gone";
+  EXPECT_EQ(ring_->update("late", change, "admin").error().code, Code::kInvalid);
+  change.upstream = "openai";
+  EXPECT_TRUE(ring_->update("late", change, "admin"));
+  change = {};
+  change.owner = "mai";
+  EXPECT_TRUE(ring_->update("early", change, "admin")) << "what it has, it keeps";
+}
+
 TEST_F(KeyChangesTest, AChangeNeverGetsMoreThanTheLayerHas) {
   LayerSpec layer;
   layer.path = "acme";

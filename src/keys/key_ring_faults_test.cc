@@ -222,6 +222,29 @@ TEST_F(OfAMapping, AMappingHasSoManyKeys) {
   EXPECT_TRUE(exchange("web"));
 }
 
+TEST_F(OfAMapping, OnePrincipalCannotUseUpWhatIsThereForAll) {
+  KeySpec spec;
+  spec.life = 10min;
+  spec.mapping = "ci";
+  spec.mapping_limits = {.live_max = 10,
+                         .mints_per_minute_max = 10,
+                         .principal_live_max = 3,
+                         .principal_mints_per_minute_max = 2};
+  spec.beside_own = true;
+  const auto exchange = [&](const char* name) {
+    spec.name = name;
+    return ring_->create(spec, "identity:ci");
+  };
+  ASSERT_TRUE(exchange("ci-loud"));
+  ASSERT_TRUE(exchange("ci-loud"));
+  EXPECT_EQ(exchange("ci-loud").error().what, KeyRing::kPrincipalFull) << "two of a minute";
+  EXPECT_TRUE(exchange("ci-quiet")) << "the others have theirs";
+  clock_.advance(1min);
+  ASSERT_TRUE(exchange("ci-loud"));
+  EXPECT_EQ(exchange("ci-loud").error().what, KeyRing::kPrincipalFull) << "three live";
+  EXPECT_TRUE(exchange("ci-quiet"));
+}
+
 TEST_F(OfAMapping, ADayAfterTheirEndTheyAreForgotten) {
   const CreatedKey own = make("app", 1h);
   const CreatedKey gone = exchange("web").value();

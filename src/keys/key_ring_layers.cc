@@ -52,6 +52,17 @@ std::optional<DeadLayer> KeyRing::dead_layer(const KeyInfo& key, UtcTime now) co
   return dead;
 }
 
+std::vector<std::string> KeyRing::wider_than_layers(const Restrictions& child, UtcTime child_end,
+                                                    std::string_view layer) const {
+  const std::shared_ptr<const Snapshot> snapshot = published_.snapshot();
+  std::vector<Gives> layers;
+  const LayerNode* node = layer.empty() ? nullptr : snapshot->tree->find(layer);
+  for (; node != nullptr; node = node->parent.get()) {
+    layers.push_back({node->info.path, &node->info.restrictions, node->info.expires_at});
+  }
+  return wider_than(child, child_end, layers);
+}
+
 // --- Changing
 
 // What the store is asked for, if the specs agree with the tree as it stands.
@@ -97,15 +108,19 @@ Result<std::vector<LayerInfo>> KeyRing::plan(std::span<const LayerSpec> specs,
                              : fault == KeyFault::kLayerExpired ? ", or one above it, has expired"
                                                                 : " lets nothing in"));
       }
-      const Restrictions& outer =
-          sibling == asked.end() ? parent->info.restrictions : sibling->second->restrictions;
-      answer.warnings = wider_than_parent(spec->restrictions, outer);
-      const auto end =
-          sibling == asked.end() ? parent->info.expires_at : sibling->second->expires_at;
-      if (end && spec->expires_at && *spec->expires_at > *end) {
-        answer.warnings.push_back("expires_at lies behind the end of the layer above");
+    }
+    std::vector<Gives> layers;
+    for (std::string_view outer = above; !outer.empty(); outer = layer_parent(outer)) {
+      const auto also = asked.find(outer);
+      const LayerNode* there = snapshot->tree->find(outer);
+      if (also != asked.end()) {
+        layers.push_back(
+            {std::string(outer), &also->second->restrictions, also->second->expires_at});
+      } else if (there != nullptr) {
+        layers.push_back({std::string(outer), &there->info.restrictions, there->info.expires_at});
       }
     }
+    answer.warnings = wider_than(spec->restrictions, spec->expires_at, layers);
     if (held != nullptr) answer.before = held->info;
     LayerInfo& layer = wanted.emplace_back();
     layer.path = spec->path;

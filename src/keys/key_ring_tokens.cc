@@ -188,6 +188,13 @@ Result<Whose> KeyRing::whose(std::string_view secret) const {
     const Result<bool> right = chain->verify(token, *found.entry().root);
     if (!right) return std::unexpected(right.error());
     out.genuine = *right;
+    if (!out.genuine) return out;
+    const Result<DerivedClaims> claims = read_caveats(token.caveats());
+    out.token_fault = KeyFault::kBadCaveat;
+    if (!claims) return out;
+    out.token_expires_at = claims->expires_at;
+    out.token_fault =
+        token_fault(found, token.tid, claims->issued_at, claims->expires_at, clock_.now());
     return out;
   }
   const ParsedKey key = parse_key(secret);

@@ -308,6 +308,20 @@ TEST_F(Deriving, WhoseTokenIsIt) {
   EXPECT_FALSE(ring_->whose(mint_derived(mint_key(), caveats)->reveal())->genuine);
 }
 
+TEST_F(Deriving, WhetherATokenStillWorksIsToldApartFromItsKey) {
+  const std::vector<std::string> caveats = {caveat("iat", kStart), caveat("exp", kStart + 1min)};
+  const Secret short_one = mint_derived(parent_->text, caveats).value();
+  const auto of = [&](const Secret& token) { return ring_->whose(token.reveal()).value(); };
+  EXPECT_EQ(of(short_one).token_fault, KeyFault::kNone);
+  EXPECT_EQ(of(short_one).token_expires_at, kStart + 1min);
+  clock_.advance(1min);
+  EXPECT_EQ(of(short_one).token_fault, KeyFault::kTokenExpired);
+  const Secret token = derive();
+  ASSERT_TRUE(ring_->revoke_token("app-chat", tid(token), "admin"));
+  EXPECT_EQ(of(token).token_fault, KeyFault::kTokenRevoked);
+  EXPECT_TRUE(of(token).genuine) << "it was ours";
+}
+
 TEST_F(Deriving, RevokedTokensAreForgottenWhenNoneCanLive) {
   const Secret token = derive();
   ASSERT_TRUE(ring_->revoke_token("app-chat", tid(token), "admin"));

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,8 +63,16 @@ struct PutLayer {
   std::vector<std::string> warnings;  // what it states beyond its parent, and will not get
 };
 
-// Where `child` states more than `parent` has; it never gets it. One sentence each; silence where
-// patterns cannot be compared.
-std::vector<std::string> wider_than_parent(const Restrictions& child, const Restrictions& parent);
+// What a layer gives to those below it.
+struct Gives {
+  std::string path;
+  const Restrictions* restrictions = nullptr;  // outlives the question
+  std::optional<UtcTime> expires_at = {};
+};
+// Where a child, which ends at `child_end`, states more than the layers above it have, the nearest
+// first; it never gets it. One sentence for each member, with the nearest layer that has less;
+// silence where patterns cannot be compared.
+std::vector<std::string> wider_than(const Restrictions& child, std::optional<UtcTime> child_end,
+                                    std::span<const Gives> layers);
 
 }  // namespace sallyport::keys

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "keys/key_fault.h"
 #include "keys/key_info.h"
 
 namespace sallyport::keys {
@@ -56,6 +57,10 @@ struct TokenRevocation {
 struct Whose {
   std::string kid;                 // empty: no key or token of ours by its form
   std::optional<std::string> tid;  // of a derived token
+  // Of a genuine derived token: its end, and what ends it already, whatever its key says:
+  // kTokenRevoked, kTokenExpired, kNotYetValid, kIssuedBefore and kin, kBadCaveat; kNone: nothing.
+  std::optional<UtcTime> token_expires_at = {};
+  KeyFault token_fault = KeyFault::kNone;
   // The kid is ours and the secret is the right one. Without it the kid proves nothing: it is
   // public.
   bool genuine = false;

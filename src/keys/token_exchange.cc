@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "keys/form.h"
+#include "keys/key_ring.h"
 
 namespace sallyport::keys {
 namespace {
@@ -48,6 +49,22 @@ Result<Form> read_form(std::string_view content_type, std::string_view body) {
 std::string_view value(const Form& form, std::string_view name) {
   const auto at = form.find(name);
   return at == form.end() ? std::string_view() : std::string_view(at->second);
+}
+
+constexpr std::size_t kShare = 4, kShareMin = 10;
+
+// A name without a claim is all of the mapping: it has no share of its own.
+MappingLimits limits_of(const IdentityMapping& mapping) {
+  MappingLimits limits{.live_max = mapping.live_max,
+                       .mints_per_minute_max = mapping.per_minute_max};
+  if (!mapping.principal.contains('{')) return limits;
+  const auto share = [](std::size_t own, std::size_t all) -> std::size_t {
+    return own > 0 ? own : std::max(all / kShare, kShareMin);
+  };
+  limits.principal_live_max = share(mapping.principal_live_max, mapping.live_max);
+  limits.principal_mints_per_minute_max =
+      share(mapping.principal_per_minute_max, mapping.per_minute_max);
+  return limits;
 }
 
 }  // namespace
@@ -209,8 +226,7 @@ std::expected<Exchanged, ExchangeFault> TokenExchange::grant(const Mapping& mapp
   granted.spec.scope.upstream = config.upstream;
   granted.mapping_id = config.name;
   granted.spec.mapping = config.name;
-  granted.spec.mapping_limits = {.live_max = config.live_max,
-                                 .mints_per_minute_max = config.per_minute_max};
+  granted.spec.mapping_limits = limits_of(config);
   granted.issuer = config.issuer;
   granted.subject = jwt.text("sub").value_or("");
   granted.ip = binding.ip;
@@ -248,8 +264,10 @@ void TokenExchange::decide(Case& of) {
   if (!issued) {
     if (once) used_.forget(of.granted.mapping_id, id);
     if (issued.error().code == Code::kExhausted) {  // the record says so of each
+      const bool own = issued.error().what == KeyRing::kPrincipalFull;
       of.result =
-          std::unexpected(ExchangeFault{429, "temporarily_unavailable", "exchange_mapping_full"});
+          std::unexpected(ExchangeFault{429, "temporarily_unavailable",
+                                        own ? "exchange_principal_full" : "exchange_mapping_full"});
       return;
     }
     log::error("keys.exchange_failed",

@@ -16,6 +16,7 @@
 
 #include "base/json_reader.h"
 #include "keys/exchange_route.h"
+#include "keys/key_ring.h"
 #include "keys/signer_for_test.h"
 #include "net/raw_peer_for_test.h"
 
@@ -79,7 +80,7 @@ class TokenExchangeTest : public testing::Test {
       const std::lock_guard lock(mutex_);
       asked_.push_back(granted);
       if (mint_fails_) return fail(Code::kUnavailable, "the store is down");
-      if (mapping_is_full_) return fail(Code::kExhausted, "the mapping has 2 live keys");
+      if (mapping_is_full_) return fail(Code::kExhausted, full_);
       return Issued{Secret("sk-sp1-new"), "kid", clock_.now() + *granted.spec.life};
     };
     auto made = TokenExchange::make(mappings, sources_, {verify_, offload_}, clock_, mint);
@@ -133,6 +134,7 @@ class TokenExchangeTest : public testing::Test {
   std::unique_ptr<DpopProofs> proofs_;
   std::mutex mutex_;
   std::vector<Exchanged> asked_;
+  std::string full_ = "the mapping has 2 live keys";
   bool mint_fails_ = false, mapping_is_full_ = false;
 };
 
@@ -269,6 +271,10 @@ TEST_F(TokenExchangeTest, AMappingThatIsFullIsToldToComeAgain) {
   EXPECT_EQ(said.reason, "exchange_mapping_full");
   EXPECT_EQ(asked_.back().spec.mapping_limits.live_max, 7u);
   EXPECT_EQ(asked_.back().spec.mapping_limits.mints_per_minute_max, 300u);
+  EXPECT_EQ(asked_.back().spec.mapping_limits.principal_live_max, 10u) << "a quarter, but 10";
+  EXPECT_EQ(asked_.back().spec.mapping_limits.principal_mints_per_minute_max, 75u);
+  full_ = KeyRing::kPrincipalFull;
+  EXPECT_EQ(say(form(once)).reason, "exchange_principal_full");
   mapping_is_full_ = false;
   EXPECT_EQ(say(form(once)).answer.status, 200) << "the token was not used up";
 }
