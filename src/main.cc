@@ -115,7 +115,7 @@ int serve(const cli::Invocation& call) {
                                        .urgent = &work.urgent});
   };
   const std::vector<const MetricSource*> counted{&metrics, &(*money)->metrics(),
-                                                 &(*record)->sinks()};
+                                                 &(*record)->sinks(), &(*record)->traffic()};
   auto admin = admin::AdminApi::make(config->admin, {.loop = house,
                                                      .offload = work.disk,
                                                      .keys = ring,

@@ -64,6 +64,16 @@ void append_line(std::string& out, std::string_view name, std::string_view suffi
   out += '\n';
 }
 
+// " # {request_id="..."} 0.42 1767225600.123" behind a bucket: at most 128 characters of labels.
+void append_exemplar(std::string& line, const MetricExemplar& exemplar) {
+  if (!is_metric_name(exemplar.label) || exemplar.label.size() + exemplar.id.size() > 128) return;
+  line.pop_back();  // the line feed
+  line += fmt::format(" # {{{}=\"", exemplar.label);
+  append_escaped(line, exemplar.id);
+  const double at = static_cast<double>(exemplar.at.time_since_epoch().count()) / 1000;
+  line += fmt::format("\"}} {} {:.3f}\n", number(exemplar.value), at);
+}
+
 }  // namespace
 
 OpenMetrics::Family* OpenMetrics::family(std::string_view name, std::string_view help,
@@ -110,6 +120,9 @@ void OpenMetrics::histogram(std::string_view name, std::string_view help,
     below += sample.counts[i];
     const std::string le = i < sample.bounds.size() ? number(sample.bounds[i]) : "+Inf";
     append_line(to->lines, name, "_bucket", labels, le, static_cast<double>(below));
+    if (i < sample.exemplars.size() && sample.exemplars[i]) {
+      append_exemplar(to->lines, *sample.exemplars[i]);
+    }
   }
   append_line(to->lines, name, "_sum", labels, "", sample.sum);
   append_line(to->lines, name, "_count", labels, "", static_cast<double>(below));

@@ -42,6 +42,21 @@ TEST(OpenMetrics, BucketsAreSummedUp) {
             "# EOF\n");
 }
 
+TEST(OpenMetrics, ABucketNamesTheRequestThatWasItsLast) {
+  OpenMetrics page;
+  const double bounds[] = {0.5};
+  const std::uint64_t counts[] = {1, 2};
+  const UtcTime at = *parse_utc("2026-01-01T00:00:00.123Z");
+  const std::optional<MetricExemplar> last[] = {std::nullopt,
+                                                MetricExemplar{"request_id", "req_\"1", 0.75, at}};
+  page.histogram("t_seconds", "T.", {}, {bounds, counts, 1.5, last});
+  EXPECT_NE(page.text().find("t_seconds_bucket{le=\"0.5\"} 1\n"
+                             "t_seconds_bucket{le=\"+Inf\"} 3 # {request_id=\"req_\\\"1\"} 0.75 "
+                             "1767225600.123\n"),
+            std::string::npos)
+      << page.text();
+}
+
 TEST(OpenMetrics, ALabelCannotForgeALine) {
   OpenMetrics page;
   page.gauge("m", "Help\nme.", {{"l", "a\"} 1\nforged 2\\\x01\xff"}}, 1);

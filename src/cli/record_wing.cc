@@ -12,7 +12,10 @@
 namespace sallyport::cli {
 
 RecordWing::RecordWing(Ground ground, Record record, const Geography& places)
-    : ground_(ground), record_(std::move(record)), recorder_(record_.port(), places) {}
+    : ground_(ground),
+      record_(std::move(record)),
+      traffic_(record_.port()),
+      recorder_(traffic_, places) {}
 
 Opened<std::unique_ptr<RecordWing>> RecordWing::open(const config::Config& config, Ground ground,
                                                      const Geography& places) {

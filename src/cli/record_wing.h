@@ -17,6 +17,7 @@
 #include "event/ports/metrics.h"
 #include "geo/placed_recorder.h"
 #include "meter/ledger.h"
+#include "meter/traffic.h"
 #include "notify/sink_runner.h"
 
 namespace sallyport::cli {
@@ -32,6 +33,7 @@ class RecordWing {
   bool enabled() const { return journal_.has_value(); }
   const std::optional<std::string>& journal() const { return journal_; }  // its folder
   const notify::Sinks& sinks() const { return *sinks_; }
+  const MetricSource& traffic() const { return traffic_; }
 
   // `metrics` is what the receivers that want metrics are given.
   void start(std::vector<const MetricSource*> metrics);
@@ -44,6 +46,7 @@ class RecordWing {
 
   Ground ground_;
   Record record_;
+  meter::Traffic traffic_;
   geo::PlacedRecorder recorder_;
   std::optional<std::string> journal_;
   std::vector<const MetricSource*> metrics_;

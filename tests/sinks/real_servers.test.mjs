@@ -218,7 +218,7 @@ scrape_configs:
 `);
   const server = new Server("prometheus", [
     `--config.file=${file}`, `--storage.tsdb.path=${join(house.folder, "tsdb")}`,
-    `--web.listen-address=127.0.0.1:${port}`,
+    `--web.listen-address=127.0.0.1:${port}`, "--enable-feature=exemplar-storage",
   ]);
   const ask = async (path) => {
     try {
@@ -239,6 +239,13 @@ scrape_configs:
       const { result } = await ask('query?query=sum(sallyport_requests_total{status="2xx"})');
       return result.length === 1 && Number(result[0].value[1]) >= 20;
     }, limitMs);
+    const exemplars = await until("a bucket names its last request", async () => {
+      const found = await ask("query_exemplars?query=sallyport_latency_seconds_bucket" +
+        "&start=2020-01-01T00:00:00Z&end=2099-01-01T00:00:00Z");
+      return found?.length > 0 && found[0].exemplars;
+    }, limitMs);
+    const requests = new Set((await journal(house)).map(({ request_id }) => request_id));
+    assert.ok(requests.has(exemplars[0].labels.request_id), JSON.stringify(exemplars));
     const alert = await until("the alert fires", async () => {
       const { alerts } = await ask("alerts");
       return alerts.find(({ labels, state }) => labels.alertname === "SallyportSinkStopped" && state === "firing");

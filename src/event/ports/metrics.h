@@ -5,9 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/clock.h"
 
 namespace sallyport {
 
@@ -17,10 +21,19 @@ struct MetricLabel {
 };
 using MetricLabels = std::vector<MetricLabel>;
 
+// A request that stands for a number, so that a graph leads to a record.
+struct MetricExemplar {
+  std::string label;  // [a-z_]+
+  std::string id;
+  double value = 0;
+  UtcTime at{};
+};
+
 struct HistogramSample {
   std::span<const double> bounds;         // upper bounds, ascending, without infinity
   std::span<const std::uint64_t> counts;  // per bucket, not summed up; one more than bounds
   double sum = 0;
+  std::span<const std::optional<MetricExemplar>> exemplars = {};  // per bucket, or none at all
 };
 
 // `name` is the family without a suffix, "sallyport_requests"; `help` one sentence. The same family
