@@ -63,7 +63,7 @@ void write_columns(const bench::Traffic& traffic, const std::string& directory, 
       writer.append(event);
     }
     std::ofstream(directory + "/" + column_file_name(writer.first_seq()), std::ios::binary)
-        << writer.encode();
+        << with_sums(writer.encode());
   }
 }
 

@@ -8,6 +8,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "audit/address_network.h"
+#include "audit/ask_hours.h"
 #include "audit/flat_index.h"
 
 namespace sallyport::audit {
@@ -16,7 +18,6 @@ namespace {
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
 constexpr std::uint32_t kNobody = UINT32_MAX;
-constexpr std::uint32_t kByPrefix = 1u << 31;  // of a network's code: a prefix of the address
 
 Selection past(const AskSpec& spec) {
   const UtcTime end = spec.at - spec.since;
@@ -24,17 +25,6 @@ Selection past(const AskSpec& spec) {
   selection.conditions.push_back(word_is(Column::kKind, std::string(name(Kind::kRequest))));
   return selection;
 }
-
-std::size_t hours_of(const AskSpec& spec) {
-  return static_cast<std::size_t>(spec.baseline.count() / kHourMs) + 2;
-}
-
-// What one key, or all together, did in an hour.
-struct Cell {
-  std::int64_t cost = 0;
-  std::uint32_t requests = 0;
-};
-using Cells = std::vector<Cell>;  // of one hour, by key: the loop below walks through time
 
 // The places that a key was seen in just now; who is among them needs no further look.
 struct Recent {
@@ -47,37 +37,45 @@ class BaselineVisitor final : public ChunkVisitor {
  public:
   BaselineVisitor(const AskSpec& spec,
                   const std::unordered_map<std::string_view, std::uint32_t>& keys, bool places)
-      : keys_(keys),
+      : only_(spec.key),
+        keys_(keys),
         places_(places),
         costs_(spec.asks(Question::kCost)),
         first_hour_((spec.at - spec.since - spec.baseline).time_since_epoch().count() / kHourMs),
-        cells_(hours_of(spec)),
-        total_(hours_of(spec)) {}
+        hours_(keys.size(), HourSums(first_hour_)),
+        total_(first_hour_) {}
+
+  Result<bool> whole_file(const ColumnFile& file) override {
+    const auto sums = file.sums();
+    if (!sums) return std::unexpected(sums.error());
+    if (!*sums) return false;
+    if (const auto good = begin_words(file); !good) return std::unexpected(good.error());
+    for (std::size_t i = 0; i < (*sums)->keys().size(); ++i) {
+      const SumsKey& key = (*sums)->keys()[i];
+      const auto word = only_ ? key_words_.word(key.code) : std::nullopt;
+      if (only_ && word != *only_) continue;
+      records += key.requests;
+      first_ms = std::min(first_ms, file.min_ms() + key.first_ms);
+      for (const SumsHour& cell : only_ ? (*sums)->cells(i) : std::span<const SumsHour>()) {
+        total_.add(cell.hour, cell.requests, cell.cost);
+      }
+      if (key_of_[key.code] != kNobody) take_sums(file, **sums, i, key_of_[key.code]);
+    }
+    for (const SumsHour& hour : only_ ? std::span<const SumsHour>() : (*sums)->hours()) {
+      total_.add(hour.hour, hour.requests, hour.cost);
+    }
+    return true;
+  }
 
   Result<void> begin_file(const ColumnFile& file) override {
-    const auto words = file.dictionary(Column::kKey);
+    if (auto good = begin_words(file); !good) return good;
     const auto statuses = file.dictionary(Column::kStatus);
-    const auto geo = file.dictionary(Column::kGeo);
-    const auto asn = file.dictionary(Column::kAsn);
-    const auto ip = file.dictionary(Column::kIp);
-    for (const auto* read : {&words, &statuses, &geo, &asn, &ip}) {
-      if (!*read) return std::unexpected(read->error());
-    }
-    geo_ = *geo;
-    asn_ = *asn;
-    ip_ = *ip;
-    key_of_.assign(words->size(), kNobody);
-    for (std::uint32_t code = 1; code < words->size(); ++code) {
-      const auto found = keys_.find(*words->word(code));
-      if (found != keys_.end()) key_of_[code] = found->second;
-    }
+    if (!statuses) return std::unexpected(statuses.error());
     success_.assign(statuses->size(), 0);
     for (std::uint32_t code = 1; code < statuses->size(); ++code) {
       success_[code] = statuses->word(code)->starts_with('2');
     }
-    prefix_of_.assign(places_ ? ip->size() : 0, 0);
-    local_places_.clear();
-    place_ids_.clear();
+    prefix_of_.assign(places_ ? ip_.size() : 0, 0);
     recent_.assign(keys_.size(), {{kNoPlace, kNoPlace, kNoPlace, kNoPlace}, 0});
     return {};
   }
@@ -96,33 +94,39 @@ class BaselineVisitor final : public ChunkVisitor {
         end = begin;
         while (end < rows.size() && times[rows[end]] / kHourMs <= hour) ++end;
       }
-      const auto at = static_cast<std::size_t>(hour - first_hour_);
       // The scan chose the block by the times in its head: rows that say otherwise are damaged.
-      if (at >= cells_.size()) return fail(Code::kCorrupt, "a time outside of its block");
-      add_rows(chunk, rows.subspan(begin, end - begin), begin_hour(cells_[at], keys_.size()),
-               begin_hour(total_[at], 1)[0]);
+      if (hour < first_hour_) return fail(Code::kCorrupt, "a time outside of its block");
+      add_rows(chunk, rows.subspan(begin, end - begin), hour);
       begin = end;
     }
     if (places_) visit_places(chunk, times, keys);
     return {};
   }
 
-  void add_to(std::vector<PastKey>& keys, PastKey& all) const {
-    for (std::size_t at = 0; at < cells_.size(); ++at) {
-      const std::int64_t hour = first_hour_ + static_cast<std::int64_t>(at);
-      if (!total_[at].empty()) add_hour(all, hour, total_[at][0]);
-      if (cells_[at].empty()) continue;
-      for (std::size_t key = 0; key < keys.size(); ++key) {
-        add_hour(keys[key], hour, cells_[at][key]);
-      }
+  // Of what came after.
+  void add(const BaselineVisitor& later) {
+    for (std::size_t i = 0; i < hours_.size(); ++i) hours_[i].add(later.hours_[i]);
+    total_.add(later.total_);
+    records += later.records;
+    first_ms = std::min(first_ms, later.first_ms);
+    for (std::size_t i = 0; i < later.seen_.size(); ++i) {
+      const std::uint64_t seen = later.seen_.keys()[i];
+      const std::uint32_t id = named_place(later.place_names_[seen & UINT32_MAX]);
+      add_place(static_cast<std::uint32_t>(seen >> 32), id, later.past_[i]);
     }
+  }
+
+  PastKey total() const { return total_.finish(); }
+  // By the key's number.
+  std::vector<PastKey> keys() const {
+    std::vector<PastKey> out;
+    for (const HourSums& hours : hours_) out.push_back(hours.finish());
     for (std::size_t i = 0; i < seen_.size(); ++i) {
       const std::uint64_t seen = seen_.keys()[i];
       const PlaceName& place = place_names_[seen & UINT32_MAX];
-      PastPlace& into = keys[seen >> 32].places[place.first][place.second];
-      into.first_ms = std::min(into.first_ms, past_[i].first_ms);
-      into.requests += past_[i].requests;
+      out[seen >> 32].places[place.first][place.second] = past_[i];
     }
+    return out;
   }
 
   std::int64_t records = 0;
@@ -131,49 +135,52 @@ class BaselineVisitor final : public ChunkVisitor {
  private:
   using PlaceName = std::pair<std::string, std::string>;
 
-  static Cells& begin_hour(Cells& cells, std::size_t keys) {
-    if (cells.empty()) cells.resize(keys);
-    return cells;
+  Result<void> begin_words(const ColumnFile& file) {
+    const auto words = file.dictionary(Column::kKey);
+    const auto geo = file.dictionary(Column::kGeo);
+    const auto asn = file.dictionary(Column::kAsn);
+    const auto ip = file.dictionary(Column::kIp);
+    for (const auto* read : {&words, &geo, &asn, &ip}) {
+      if (!*read) return std::unexpected(read->error());
+    }
+    key_words_ = *words;
+    geo_ = *geo;
+    asn_ = *asn;
+    ip_ = *ip;
+    key_of_.assign(words->size(), kNobody);
+    for (std::uint32_t code = 1; code < words->size(); ++code) {
+      const auto found = keys_.find(*words->word(code));
+      if (found != keys_.end()) key_of_[code] = found->second;
+    }
+    local_places_.clear();
+    place_ids_.clear();
+    return {};
   }
 
-  void add_rows(Chunk& chunk, std::span<const std::uint16_t> rows, Cells& cells, Cell& total) {
+  void take_sums(const ColumnFile& file, const ColumnSums& sums, std::size_t at,
+                 std::uint32_t key) {
+    HourSums& hours = hours_[key];
+    for (const SumsHour& cell : sums.cells(at)) hours.add(cell.hour, cell.requests, cell.cost);
+    if (!places_) return;
+    for (const SumsPlace& place : sums.places(at)) {
+      const bool by_prefix = (place.network & kByPrefix) != 0;
+      const std::uint32_t id = place_id(std::uint64_t{place.geo} << 32 | place.network,
+                                        by_prefix ? place.network & ~kByPrefix : 0);
+      add_place(key, id, {.first_ms = file.min_ms() + place.first_ms, .requests = place.requests});
+    }
+  }
+
+  void add_rows(Chunk& chunk, std::span<const std::uint16_t> rows, std::int64_t hour) {
     const std::uint32_t* keys = chunk.codes(Column::kKey);
-    total.requests += static_cast<std::uint32_t>(rows.size());
-    if (!costs_) {
-      for (const std::uint16_t row : rows) {
-        const std::uint32_t key = key_of_[keys[row]];
-        if (key != kNobody) ++cells[key].requests;
-      }
-      return;
-    }
-    const std::int64_t* costs = chunk.numbers(Column::kCost);
+    const std::int64_t* costs = costs_ ? chunk.numbers(Column::kCost) : nullptr;
+    std::int64_t sum = 0;
     for (const std::uint16_t row : rows) {
-      const std::int64_t cost = costs[row] == kNoNumber ? 0 : costs[row];
-      total.cost += cost;
+      const std::int64_t cost = costs == nullptr || costs[row] == kNoNumber ? 0 : costs[row];
+      sum = wrapping_add(sum, cost);
       const std::uint32_t key = key_of_[keys[row]];
-      if (key == kNobody) continue;
-      ++cells[key].requests;
-      cells[key].cost += cost;
+      if (key != kNobody) hours_[key].add(hour, 1, cost);
     }
-  }
-
-  // Hours are added in the order of time, and again where two threads share one: then the greatest
-  // hour is a little low for a request or two at the seam.
-  void add_hour(PastKey& key, std::int64_t hour, const Cell& cell) const {
-    const std::int64_t requests = cell.requests, cost = cell.cost;
-    if (requests == 0) return;
-    key.first_ms = std::min(key.first_ms, hour * kHourMs);
-    key.last_ms = std::max(key.last_ms, (hour + 1) * kHourMs);
-    key.requests += requests;
-    key.cost += cost;
-    key.hour_requests_max = std::max(key.hour_requests_max, requests);
-    key.hour_cost_max = std::max(key.hour_cost_max, cost);
-    const auto of_day = static_cast<std::size_t>(hour % 24);
-    key.requests_by_hour[of_day] += requests;
-    key.cost_by_hour[of_day] += cost;
-    const std::uint32_t day = 1u << ((hour - first_hour_) / 24 % 32);
-    key.days_by_hour[of_day] |= day;
-    key.days |= day;
+    total_.add(hour, static_cast<std::int64_t>(rows.size()), sum);
   }
 
   // Which places a key was successful from, and since when. How often counts only up to what makes
@@ -199,14 +206,21 @@ class BaselineVisitor final : public ChunkVisitor {
       }
       if (success_[statuses[row]] == 0) continue;
       const std::uint32_t id = place_id(place, ip == nullptr ? 0 : ip[row]);
-      const auto [at, fresh] = seen_.add(std::uint64_t{key} << 32 | id);
-      if (fresh) past_.push_back({.first_ms = times[row]});
-      PastPlace& past = past_[at];
-      past.first_ms = std::min(past.first_ms, times[row]);
-      if (++past.requests < PastPlace::kEnough) continue;
+      if (add_place(key, id, {.first_ms = times[row], .requests = 1}) < PastPlace::kEnough) {
+        continue;
+      }
       recent.places[recent.next] = place;
       recent.next = (recent.next + 1) % recent.places.size();
     }
+  }
+
+  // How often it was there until now.
+  std::int64_t add_place(std::uint32_t key, std::uint32_t id, const PastPlace& more) {
+    const auto [at, fresh] = seen_.add(std::uint64_t{key} << 32 | id);
+    if (fresh) past_.emplace_back();
+    PastPlace& past = past_[at];
+    past.first_ms = std::min(past.first_ms, more.first_ms);
+    return past.requests += more.requests;
   }
 
   // The first address of this file that is in the same network stands for it.
@@ -228,20 +242,27 @@ class BaselineVisitor final : public ChunkVisitor {
     const auto network = static_cast<std::uint32_t>(place & UINT32_MAX);
     const bool by_prefix = (network & kByPrefix) != 0;
     const auto asn = by_prefix ? std::nullopt : asn_.word(network);
-    PlaceName named(geo ? std::string(*geo) : "",
-                    network_of(asn ? std::optional<std::string>(*asn) : std::nullopt,
-                               ip_.word(ip).value_or("")));
-    const auto id = static_cast<std::uint32_t>(place_names_.size());
-    const auto known = id_of_place_.try_emplace(named, id);
-    if (known.second) place_names_.push_back(std::move(named));
-    place_ids_.push_back(known.first->second);
-    return known.first->second;
+    const std::uint32_t id =
+        named_place({geo ? std::string(*geo) : "",
+                     network_of(asn ? std::optional<std::string>(*asn) : std::nullopt,
+                                ip_.word(ip).value_or(""))});
+    place_ids_.push_back(id);
+    return id;
   }
 
+  std::uint32_t named_place(PlaceName name) {
+    const auto [at, fresh] =
+        id_of_place_.try_emplace(std::move(name), static_cast<std::uint32_t>(place_names_.size()));
+    if (fresh) place_names_.push_back(at->first);
+    return at->second;
+  }
+
+  const std::optional<std::string> only_;  // of this key alone
   const std::unordered_map<std::string_view, std::uint32_t>& keys_;
   const bool places_, costs_;
   const std::int64_t first_hour_;
-  std::vector<Cells> cells_, total_;  // by hour; empty where there was nothing
+  std::vector<HourSums> hours_;  // by key
+  HourSums total_;
   std::vector<PlaceName> place_names_;
   std::map<PlaceName, std::uint32_t> id_of_place_;
   FlatIndex seen_;               // key and place
@@ -250,7 +271,7 @@ class BaselineVisitor final : public ChunkVisitor {
   // Of this file.
   std::vector<std::uint32_t> key_of_, prefix_of_;
   std::vector<std::uint8_t> success_;
-  Dictionary geo_, asn_, ip_;
+  Dictionary key_words_, geo_, asn_, ip_;
   FlatIndex local_places_;
   std::vector<std::uint32_t> place_ids_;  // beside it
   std::vector<Recent> recent_;            // by key
@@ -263,6 +284,31 @@ class UseVisitor final : public ChunkVisitor {
   UseVisitor(const Wanted& keys, const Wanted& addresses) : keys_(keys), addresses_(addresses) {}
 
   PastUse use;
+
+  Result<bool> whole_file(const ColumnFile& file) override {
+    const auto sums = file.sums();
+    if (!sums) return std::unexpected(sums.error());
+    if (!*sums) return false;
+    const auto keys = file.dictionary(Column::kKey);
+    const auto ips = file.dictionary(Column::kIp);
+    const auto models = file.dictionary(Column::kModel);
+    for (const auto* read : {&keys, &ips, &models}) {
+      if (!*read) return std::unexpected(read->error());
+    }
+    for (std::size_t i = 0; i < (*sums)->keys().size(); ++i) {
+      const auto key = keys->word((*sums)->keys()[i].code);
+      if (!key || !keys_.contains(*key)) continue;
+      for (const std::uint32_t ip : (*sums)->ips(i)) keep(use.ips, *key, ips->word(ip));
+      for (const std::uint32_t model : (*sums)->models(i)) {
+        keep(use.models, *key, models->word(model));
+      }
+    }
+    for (std::uint32_t code = 1; !addresses_.empty() && code < ips->size(); ++code) {
+      if (!(*sums)->welcome(code) || !addresses_.contains(*ips->word(code))) continue;
+      use.welcome.emplace(*ips->word(code));
+    }
+    return true;
+  }
 
   Result<void> begin_file(const ColumnFile& file) override {
     const auto keys = file.dictionary(Column::kKey);
@@ -313,18 +359,23 @@ class UseVisitor final : public ChunkVisitor {
 
   Result<void> end_file() override {
     for (std::size_t i = 0; i < suspects_.size(); ++i) {
-      const std::string key(*key_words_.word(suspects_[i]));
-      copy(use.ips[key], ips_, i, ip_words_);
-      copy(use.models[key], models_, i, model_words_);
+      keep_used(use.ips, ips_, i, ip_words_);
+      keep_used(use.models, models_, i, model_words_);
     }
     return {};
   }
 
  private:
-  static void copy(std::set<std::string>& into, const std::vector<bool>& used, std::size_t at,
-                   const Dictionary& words) {
+  using Words = std::map<std::string, std::set<std::string>>;
+
+  static void keep(Words& into, std::string_view key, std::optional<std::string_view> word) {
+    if (word) into[std::string(key)].emplace(*word);
+  }
+  void keep_used(Words& into, const std::vector<bool>& used, std::size_t at,
+                 const Dictionary& words) const {
+    const std::string_view key = *key_words_.word(suspects_[at]);
     for (std::uint32_t code = 1; code < words.size(); ++code) {
-      if (used[at * words.size() + code]) into.emplace(*words.word(code));
+      if (used[at * words.size() + code]) keep(into, key, words.word(code));
     }
   }
 
@@ -341,14 +392,30 @@ class UseVisitor final : public ChunkVisitor {
   std::vector<bool> ips_, models_;  // by suspect, then by code
 };
 
-class CountVisitor final : public ChunkVisitor {
+class AttemptsVisitor final : public ChunkVisitor {
  public:
+  explicit AttemptsVisitor(const std::optional<std::string>& key) : key_(key) {}
+
   std::int64_t records = 0;
+  Result<bool> whole_file(const ColumnFile& file) override {
+    const auto sums = file.sums();
+    if (!sums) return std::unexpected(sums.error());
+    if (!*sums) return false;
+    const auto words = file.dictionary(Column::kKey);
+    if (!words) return std::unexpected(words.error());
+    for (const SumsKey& key : (*sums)->keys()) {
+      if (!key_ || words->word(key.code) == *key_) records += key.attempts;
+    }
+    return true;
+  }
   Result<void> begin_file(const ColumnFile&) override { return {}; }
   Result<void> visit(Chunk& chunk) override {
     records += static_cast<std::int64_t>(chunk.rows().size());
     return {};
   }
+
+ private:
+  const std::optional<std::string>& key_;
 };
 
 template <class V, class Make>
@@ -385,13 +452,13 @@ Result<Baseline> read_baseline(const ColumnSnapshot& snapshot, const AskSpec& sp
     return std::make_unique<BaselineVisitor>(spec, index, places);
   });
   if (!visitors) return std::unexpected(visitors.error());
-  Baseline out;
-  std::vector<PastKey> found(keys.size());
-  for (const auto& visitor : *visitors) {
-    visitor->add_to(found, out.total);
-    out.records += visitor->records;
-    out.first_ms = std::min(out.first_ms, visitor->first_ms);
+  BaselineVisitor& all = *visitors->front();
+  for (std::size_t i = 1; i < visitors->size(); ++i) {
+    all.add(*(*visitors)[i]);
+    (*visitors)[i].reset();
   }
+  Baseline out{.keys = {}, .total = all.total(), .records = all.records, .first_ms = all.first_ms};
+  std::vector<PastKey> found = all.keys();
   for (std::size_t i = 0; i < keys.size(); ++i) out.keys.emplace(keys[i], std::move(found[i]));
   return out;
 }
@@ -430,8 +497,8 @@ Result<std::int64_t> past_attempts(const ColumnSnapshot& snapshot, const AskSpec
       {.columns = {Column::kVerdict},
        .word = [](std::optional<std::string_view> word) { return word && *word != "pass"; }});
   if (spec.key) selection.conditions.push_back(word_is(Column::kKey, *spec.key));
-  auto visitors = run<CountVisitor>(snapshot, selection, threads,
-                                    [] { return std::make_unique<CountVisitor>(); });
+  auto visitors = run<AttemptsVisitor>(snapshot, selection, threads,
+                                       [&] { return std::make_unique<AttemptsVisitor>(spec.key); });
   if (!visitors) return std::unexpected(visitors.error());
   std::int64_t records = 0;
   for (const auto& visitor : *visitors) records += visitor->records;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "base/ip_address.h"
+#include "audit/address_network.h"
 
 namespace sallyport::audit {
 namespace {
@@ -213,16 +213,6 @@ void merge(WindowKey& into, WindowKey& from) {
 }
 
 }  // namespace
-
-std::string network_of(const std::optional<std::string>& asn, std::string_view ip) {
-  if (asn) return "AS" + *asn;
-  const auto address = IpAddress::parse(ip);
-  if (!address) return "?";
-  std::array<std::uint8_t, 16> bytes = address->bytes();
-  const bool v4 = address->is_v4();
-  std::fill(bytes.begin() + (v4 ? 14 : 4), bytes.end(), std::uint8_t{0});
-  return IpAddress::v6(bytes).text() + (v4 ? "/16" : "/32");
-}
 
 Result<Window> read_window(const ColumnSnapshot& snapshot, const AskSpec& spec,
                            std::size_t threads) {

@@ -17,12 +17,11 @@ namespace sallyport::audit {
 
 inline constexpr std::size_t kAskSourcesMax = 300'000;  // pairs of key and address in a window
 
-// Country and network of an address. Where there is no ASN, the network is the /16 (IPv6: /32).
+// Country and network of an address.
 struct Place {
   std::optional<std::string> geo, asn, network;
-  std::string network_id;  // "AS64500", or "203.0.0.0/16"
+  std::string network_id;  // network_of()
 };
-std::string network_of(const std::optional<std::string>& asn, std::string_view ip);
 
 struct WindowSource {
   Place place;

@@ -227,7 +227,7 @@ Result<void> ColumnBuilder::rebuild(std::uint64_t from, std::uint64_t end) {
 
 Result<ColumnBuilder::Kept> ColumnBuilder::keep(const ColumnWriter& writer) const {
   const std::string name = column_file_name(writer.first_seq());
-  std::string bytes = writer.encode();
+  std::string bytes = with_sums(writer.encode());
   if (lock_) {
     const std::string directory = column_directory(journal_);
     const auto written = replace_file(*disk_, directory, name, bytes);

@@ -108,6 +108,15 @@ Result<std::shared_ptr<const ColumnFile>> ColumnFile::from_bytes(std::string byt
   return file;
 }
 
+Result<std::shared_ptr<const ColumnFile>> ColumnFile::from_view(std::string_view bytes,
+                                                                std::string name) {
+  const std::shared_ptr<ColumnFile> file(new ColumnFile());
+  file->name_ = std::move(name);
+  file->bytes_ = bytes;
+  if (const auto parsed = file->parse(); !parsed) return std::unexpected(parsed.error());
+  return file;
+}
+
 Result<void> ColumnFile::parse() {
   if (bytes_.size() < sizeof header_) return damaged("is too short");
   std::memcpy(&header_, bytes_.data(), sizeof header_);
@@ -131,6 +140,13 @@ Result<void> ColumnFile::parse() {
   }
   const std::string_view directory = bytes_.substr(h.directory_offset, expected);
   if (crc32c(directory) != h.directory_crc) return damaged("has a damaged directory");
+  const std::uint64_t behind = h.directory_offset + expected;
+  if (h.sums_bytes == 0
+          ? h.sums_offset != 0
+          : h.sums_offset < behind || h.sums_offset % 8 != 0 || h.sums_offset > bytes_.size() ||
+                h.sums_bytes != bytes_.size() - h.sums_offset) {
+    return damaged("has sums that cannot be");
+  }
   entries_.resize(entries);
   std::memcpy(dictionaries_.data(), directory.data(), sizeof dictionaries_);
   std::memcpy(entries_.data(), directory.data() + sizeof dictionaries_,
@@ -179,7 +195,7 @@ Result<void> ColumnFile::parse_directory() {
       return damaged("has numbers that cannot be");
     }
   }
-  const std::size_t flags = entries_.size() + kColumns;
+  const std::size_t flags = entries_.size() + kColumns + 1;
   known_ = std::make_unique<std::atomic<std::uint8_t>[]>(flags);
   return {};
 }
@@ -291,7 +307,31 @@ Result<std::string_view> ColumnFile::packed(std::size_t block, Column column) co
   return bytes_.substr(entry.offset, entry.bytes);
 }
 
+Result<std::optional<ColumnSums>> ColumnFile::sums() const {
+  if (header_.sums_bytes == 0) return std::nullopt;
+  const auto sums = ColumnSums::parse(bytes_.substr(header_.sums_offset));
+  if (!sums) return damaged("has sums that cannot be");
+  auto& known = known_[entries_.size() + kColumns];
+  if (known.load(std::memory_order_relaxed) != 0) return sums;
+  const std::uint64_t behind = header_.directory_offset + header_.directory_bytes;
+  if (crc32c(bytes_.substr(behind)) != header_.sums_crc) return damaged("has damaged sums");
+  const auto words = [&](Column column) {
+    return dictionaries_[static_cast<std::size_t>(column)].words;
+  };
+  const SumsBounds bounds{.keys = words(Column::kKey),
+                          .ips = words(Column::kIp),
+                          .geos = words(Column::kGeo),
+                          .asns = words(Column::kAsn),
+                          .models = words(Column::kModel),
+                          .min_ms = header_.min_ms,
+                          .max_ms = header_.max_ms};
+  if (!sums->within(bounds)) return damaged("has sums that cannot be");
+  known.store(1, std::memory_order_relaxed);
+  return sums;
+}
+
 Result<void> ColumnFile::check_all() const {
+  if (const auto sums = this->sums(); !sums) return std::unexpected(sums.error());
   std::vector<std::uint32_t> codes(kBlockRows);
   std::vector<std::int64_t> numbers(kBlockRows);
   for (std::size_t c = 0; c < kColumns; ++c) {

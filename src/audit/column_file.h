@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/column_sums.h"
 #include "audit/columns.h"
 #include "base/result.h"
 
@@ -35,10 +36,13 @@ struct ColumnHeader {
   std::uint32_t blocks;
   std::int64_t min_ms, max_ms;
   std::uint64_t directory_offset, directory_bytes;
+  std::uint64_t sums_offset, sums_bytes;  // 0 bytes: none
   std::uint32_t directory_crc;
+  std::uint32_t sums_crc;  // of all that stands behind the directory
+  std::uint32_t unused;
   std::uint32_t header_crc;  // of the bytes before it
 };
-static_assert(sizeof(ColumnHeader) == 72);
+static_assert(sizeof(ColumnHeader) == 96);
 
 struct DictionaryEntry {
   std::uint64_t offset;  // of (words + 1) u32 offsets, then the text; word 0 is null
@@ -83,6 +87,9 @@ class ColumnFile {
   // kCorrupt says what is wrong and in which file; kUnavailable: the disk did not answer.
   static Result<std::shared_ptr<const ColumnFile>> map(const std::string& path);
   static Result<std::shared_ptr<const ColumnFile>> from_bytes(std::string bytes, std::string name);
+  // `bytes` outlive it.
+  static Result<std::shared_ptr<const ColumnFile>> from_view(std::string_view bytes,
+                                                             std::string name);
   ~ColumnFile();
   ColumnFile(const ColumnFile&) = delete;
   ColumnFile& operator=(const ColumnFile&) = delete;
@@ -108,6 +115,8 @@ class ColumnFile {
                             std::int64_t* out) const;
   // The values of a block as they are packed, for who writes them into another file.
   Result<std::string_view> packed(std::size_t block, Column column) const;
+  // What the file's rows come to, when it was written with that.
+  Result<std::optional<ColumnSums>> sums() const;
   // Everything there is, for tests and fuzzing.
   Result<void> check_all() const;
 
@@ -126,7 +135,7 @@ class ColumnFile {
   ColumnHeader header_{};
   std::array<DictionaryEntry, kColumns> dictionaries_{};
   std::vector<BlockEntry> entries_;                             // by block, then by column
-  mutable std::unique_ptr<std::atomic<std::uint8_t>[]> known_;  // good: blocks, then dictionaries
+  mutable std::unique_ptr<std::atomic<std::uint8_t>[]> known_;  // good: blocks, dictionaries, sums
 };
 
 }  // namespace sallyport::audit

@@ -59,6 +59,11 @@ bool outside(const ColumnFile& file, const Selection& selection) {
   return selection.until && file.min_ms() >= selection.until->time_since_epoch().count();
 }
 
+bool inside(const ColumnFile& file, const Selection& selection) {
+  if (selection.since && file.min_ms() < selection.since->time_since_epoch().count()) return false;
+  return !selection.until || file.max_ms() < selection.until->time_since_epoch().count();
+}
+
 }  // namespace
 
 // One thread's way through its files.
@@ -69,7 +74,13 @@ class ScanThread {
 
   void run(std::span<const std::shared_ptr<const ColumnFile>> files, ChunkVisitor& visitor) {
     for (const auto& file : files) {
-      outcome = one(*file, visitor);
+      Result<bool> whole = false;
+      if (inside(*file, selection_)) whole = visitor.whole_file(*file);
+      if (!whole) {
+        outcome = std::unexpected(whole.error());
+      } else {
+        outcome = *whole ? skip(file->blocks()) : one(*file, visitor);
+      }
       if (!outcome) return;
     }
   }

@@ -200,7 +200,11 @@ std::string ColumnWriter::encode() const {
                       .max_ms = max_ms_,
                       .directory_offset = directory,
                       .directory_bytes = out.size() - directory,
+                      .sums_offset = 0,
+                      .sums_bytes = 0,
                       .directory_crc = crc32c(std::string_view(out).substr(directory)),
+                      .sums_crc = 0,
+                      .unused = 0,
                       .header_crc = 0};
   header.header_crc =
       crc32c({reinterpret_cast<const char*>(&header), offsetof(ColumnHeader, header_crc)});

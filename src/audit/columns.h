@@ -15,7 +15,7 @@
 
 namespace sallyport::audit {
 
-inline constexpr std::uint32_t kColumnVersion = 1;
+inline constexpr std::uint32_t kColumnVersion = 2;
 
 enum class Column : std::uint8_t {
   kTime,  // milliseconds since 1970
