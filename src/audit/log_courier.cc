@@ -28,6 +28,29 @@ Result<std::shared_ptr<const net::TlsContext>> tls_of(const std::string& url) {
   return net::TlsContext::client("");
 }
 
+// A witness as it is written, or the reason why it is none.
+struct ReadWitness {
+  VerifierKey key;
+  std::shared_ptr<const net::TlsContext> tls;
+};
+Result<ReadWitness> read_witness(const WitnessConfig& entry) {
+  auto key = VerifierKey::parse(entry.key);
+  if (!key) return fail(Code::kInvalid, "audit.witness: " + key.error().what);
+  if (key->type != SignatureType::kCosignature) {
+    return fail(Code::kInvalid, "audit.witness: the key of " + entry.url + " is no cosigner's");
+  }
+  auto tls = tls_of(entry.url);
+  if (!tls) return fail(Code::kInvalid, "audit.witness: " + tls.error().what);
+  return ReadWitness{std::move(*key), std::move(*tls)};
+}
+
+Result<std::shared_ptr<const net::TlsContext>> read_anchor(const Config& config) {
+  if (!config.anchor_webhook) return std::shared_ptr<const net::TlsContext>();
+  auto tls = tls_of(*config.anchor_webhook);
+  if (!tls) return fail(Code::kInvalid, "audit.anchor.webhook: " + tls.error().what);
+  return tls;
+}
+
 std::optional<std::uint64_t> size_in(std::string_view body) {
   if (body.ends_with('\n')) body.remove_suffix(1);
   return parse_uint(body);
@@ -35,28 +58,31 @@ std::optional<std::uint64_t> size_in(std::string_view body) {
 
 }  // namespace
 
+Result<void> LogCourier::check(const Config& config) {
+  for (const WitnessConfig& entry : config.witness) {
+    const auto read = read_witness(entry);
+    if (!read) return std::unexpected(read.error());
+  }
+  const auto anchor = read_anchor(config);
+  if (!anchor) return std::unexpected(anchor.error());
+  return {};
+}
+
 Result<std::unique_ptr<LogCourier>> LogCourier::make(CourierParts parts) {
   const Config& config = parts.keeper.config();
   std::unique_ptr<LogCourier> made(new LogCourier(std::move(parts)));
   for (const WitnessConfig& entry : config.witness) {
-    auto key = VerifierKey::parse(entry.key);
-    if (!key) return fail(Code::kInvalid, "audit.witness: " + key.error().what);
-    if (key->type != SignatureType::kCosignature) {
-      return fail(Code::kInvalid, "audit.witness: the key of " + entry.url + " is no cosigner's");
-    }
-    auto tls = tls_of(entry.url);
-    if (!tls) return fail(Code::kInvalid, "audit.witness: " + tls.error().what);
+    auto read = read_witness(entry);
+    if (!read) return std::unexpected(read.error());
     auto witness = std::make_unique<Witness>();
     witness->url = entry.url;
-    witness->key = std::move(*key);
-    witness->tls = std::move(*tls);
+    witness->key = std::move(read->key);
+    witness->tls = std::move(read->tls);
     made->witnesses_.push_back(std::move(witness));
   }
-  if (config.anchor_webhook) {
-    auto tls = tls_of(*config.anchor_webhook);
-    if (!tls) return fail(Code::kInvalid, "audit.anchor.webhook: " + tls.error().what);
-    made->anchor_tls_ = std::move(*tls);
-  }
+  auto anchor = read_anchor(config);
+  if (!anchor) return std::unexpected(anchor.error());
+  made->anchor_tls_ = std::move(*anchor);
   return made;
 }
 

@@ -39,7 +39,9 @@ struct CourierParts {
 
 class LogCourier {
  public:
-  // kInvalid: a witness's key or an address.
+  // What make() would refuse: a witness's key or an address.
+  static Result<void> check(const Config& config);
+  // kInvalid: what check() says.
   static Result<std::unique_ptr<LogCourier>> make(CourierParts parts);
 
   // Until the loop drops it.

@@ -3,7 +3,7 @@
 
 #include "base/json_writer.h"
 #include "cli/commands.h"
-#include "config/load.h"
+#include "cli/start_check.h"
 #include "config/manual.h"
 
 namespace sallyport::cli {
@@ -28,9 +28,7 @@ void write_problems(JsonWriter& json, std::string_view member, const std::string
 
 int config_check(const Invocation& call, const Programs&) {
   const std::string file = call.value("file", call.config_file);
-  config::Surroundings around = config::process_surroundings(file);
-  around.follow_secrets = !call.has("no-secrets");
-  const config::LoadResult loaded = config::load_file(file, around);
+  const config::LoadResult loaded = load_to_serve(file, !call.has("no-secrets"));
   if (call.json) {
     std::string line;
     JsonWriter json(line);

@@ -16,6 +16,9 @@
 
 namespace sallyport::cli {
 
+// What open_courier would refuse of the configuration alone.
+Result<void> check_courier(const audit::Config& config);
+
 // Null without a journal. All arguments outlive it.
 Result<std::unique_ptr<audit::LogCourier>> open_courier(const Record& record, const Clock& clock,
                                                         net::Resolver& resolver, net::Offload& disk,

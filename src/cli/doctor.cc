@@ -17,7 +17,7 @@
 #include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/socket_client.h"
-#include "config/load.h"
+#include "cli/start_check.h"
 #include "config/values.h"
 #include "net/connect.h"
 #include "store/sqlite_keys.h"
@@ -297,7 +297,7 @@ Diagnoses examine(const config::Config& config, const DoctorOptions& options) {
 
 int doctor(const Invocation& call, const Programs&) {
   Diagnoses found;
-  const config::LoadResult loaded = config::load_file(call.config_file);
+  const config::LoadResult loaded = load_to_serve(call.config_file);
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) {
       bad(found, "config", config::format_problem(call.config_file, problem),

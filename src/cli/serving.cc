@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "config/load.h"
+#include "cli/start_check.h"
 #include "event/no_record.h"
 
 namespace sallyport::cli {
@@ -90,7 +90,7 @@ Serving::Serving(const Invocation& call)
     quickstart_ = std::move(*prepared);
     config_file_ = quickstart_->config_file();
   }
-  config::LoadResult loaded = config::load_file(config_file_);
+  config::LoadResult loaded = load_to_serve(config_file_);
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) {
       call_.err << config::format_problem(config_file_, problem) << "\n";
@@ -244,7 +244,7 @@ void Serving::goodbye() const {
 }
 
 std::shared_ptr<const config::Config> Serving::reload() {
-  reloaded_ = config::reload_and_log(*config_, config_file_);
+  reloaded_ = config::reload_and_log(*config_, config_file_, load_to_serve(config_file_));
   return reloaded_ ? reloaded_->config : nullptr;
 }
 

@@ -56,6 +56,10 @@ class Checks {
       warn("keys.on_store_failure",
            "while the store is silent, what other processes revoke goes on working here");
     }
+    if (keys.rotate.every.count() > 0 && keys.deliver.empty()) {
+      warn("keys.rotate.every",
+           "no key is replaced: without keys.deliver a new secret has no way to its owner");
+    }
     if (keys.life_max > std::chrono::hours(24)) {
       warn("keys.life_max", "keys may live longer than a day");
     }
@@ -66,8 +70,12 @@ class Checks {
     for (std::size_t i = 0; i < keys.identity_exchange.size(); ++i) {
       const keys::IdentityMapping& mapping = keys.identity_exchange[i];
       const std::string at = "keys.identity_exchange[" + std::to_string(i) + "]";
-      const Result<void> good = keys::check_mapping(mapping);
-      if (!good) refuse(at, good.error().what);
+      for (const std::string& problem : keys::mapping_problems(mapping)) {
+        const std::size_t colon = std::min(problem.find(": "), problem.size());
+        const bool field = colon < problem.size() && problem.find(' ') > colon;
+        field ? refuse(at + "." + problem.substr(0, colon), problem.substr(colon + 2))
+              : refuse(at, problem);
+      }
       if (!names.insert(mapping.name).second) refuse(at + ".name", "used twice");
       if (!mapping.jwks_file) {
         const std::string& place = mapping.jwks_url ? *mapping.jwks_url : mapping.issuer;
@@ -188,24 +196,11 @@ class Checks {
     if (certificate != key) refuse(field, "needs both cert and key");
   }
 
-  // The field's own place, else that of the nearest section that stands in the file.
-  Problem at(std::string field, std::string message) const {
-    std::string path = field;
-    for (;;) {
-      const auto found = where_.find(path);
-      if (found != where_.end()) {
-        return {found->second.first, found->second.second, field, std::move(message)};
-      }
-      const std::size_t cut = path.find_last_of(".[");
-      if (cut == std::string::npos) return {1, 1, field, std::move(message)};
-      path.resize(cut);
-    }
-  }
   void refuse(std::string field, std::string message) {
-    problems_.push_back(at(std::move(field), std::move(message)));
+    problems_.push_back(problem_at(where_, std::move(field), std::move(message)));
   }
   void warn(std::string field, std::string message) {
-    warnings_.push_back(at(std::move(field), std::move(message)));
+    warnings_.push_back(problem_at(where_, std::move(field), std::move(message)));
   }
 
   const Positions& where_;
@@ -215,6 +210,19 @@ class Checks {
 };
 
 }  // namespace
+
+Problem problem_at(const Positions& where, std::string field, std::string message) {
+  std::string path = field;
+  for (;;) {
+    const auto found = where.find(path);
+    if (found != where.end()) {
+      return {found->second.first, found->second.second, field, std::move(message)};
+    }
+    const std::size_t cut = path.find_last_of(".[");
+    if (cut == std::string::npos) return {1, 1, field, std::move(message)};
+    path.resize(cut);
+  }
+}
 
 void check_together(const Config& config, const Positions& where, bool secrets,
                     std::vector<Problem>& problems, std::vector<Problem>& warnings) {

@@ -12,7 +12,8 @@
 
 namespace sallyport::config {
 
-using Positions = std::map<std::string, std::pair<int, int>>;  // field or section -> line, column
+// With the field's own place, else that of the nearest section that stands in the file.
+Problem problem_at(const Positions& where, std::string field, std::string message);
 
 // `secrets`: references to secrets were followed; otherwise those fields are empty on purpose.
 void check_together(const Config& config, const Positions& where, bool secrets,

@@ -251,7 +251,12 @@ Outcome set_list(const Field& field, const YamlNode& value, Place place) {
 
 Outcome set_map(const Field& field, const YamlNode& value, Place place) {
   const auto refuse = [&] { return wrong("must be " + describe(field)); };
-  if (value.kind != YamlNode::Kind::kMap || value.members.empty()) return refuse();
+  if (value.kind != YamlNode::Kind::kMap) return refuse();
+  if (value.members.empty()) {
+    return wrong("has no entry" + (field.example.empty()
+                                       ? ""
+                                       : "; write for example " + std::string(field.example)));
+  }
   if (value.members.size() > kItemsMax) return wrong("has more than 1024 entries");
   std::map<std::string, std::string> texts;
   for (const auto& [key, text] : value.members) {

@@ -36,16 +36,47 @@ class Loader {
       tell(root, "", "a configuration is a list of sections; write version: 1 on the first line");
     }
     finish();
-    // What follows looks at values; with broken ones it would only add noise.
-    if (problems_.empty())
-      check_together(config_, where_, around_.follow_secrets, problems_, warnings_);
+    if (readable) look_together();
     sort(problems_);
     sort(warnings_);
     if (!problems_.empty()) return std::unexpected(std::move(problems_));
-    return Loaded{std::move(config_), std::move(warnings_)};
+    return Loaded{std::move(config_), std::move(warnings_), std::move(where_)};
   }
 
  private:
+  // What looks at several fields says nothing about those that are wrong already: it saw their
+  // defaults.
+  void look_together() {
+    std::vector<Problem> more;
+    check_together(config_, where_, around_.follow_secrets, more, warnings_);
+    const std::size_t count = problems_.size();
+    for (Problem& problem : more) {
+      const auto told = [&](const Problem& one) { return concerns(one.field, problem.field); };
+      const auto end = problems_.begin() + static_cast<std::ptrdiff_t>(count);
+      if (std::any_of(problems_.begin(), end, told)) continue;
+      problems_.push_back(std::move(problem));
+    }
+  }
+
+  static std::string without_index(std::string_view field) {
+    std::string out;
+    bool index = false;
+    for (const char c : field) {
+      index = (index || c == '[') && c != ']';
+      if (!index) out += c;
+    }
+    return out;
+  }
+
+  // The same field, or one inside the other.
+  static bool concerns(std::string_view one, std::string_view other) {
+    if (one.size() > other.size()) std::swap(one, other);
+    // Entries of a list are compared with each other: one that is wrong leaves its default there.
+    if (without_index(one) == without_index(other)) return true;
+    if (one.empty() || !other.starts_with(one)) return false;
+    return one.size() == other.size() || other[one.size()] == '.' || other[one.size()] == '[';
+  }
+
   static void sort(std::vector<Problem>& told) {
     std::ranges::sort(told, {}, [](const Problem& problem) {
       return std::tie(problem.line, problem.column, problem.field, problem.message);

@@ -18,6 +18,7 @@ namespace sallyport::config {
 struct Loaded {
   Config config;
   std::vector<Problem> warnings;
+  Positions where;  // for whoever checks on
 };
 using LoadResult = std::expected<Loaded, std::vector<Problem>>;  // problems in order of line
 

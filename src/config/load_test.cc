@@ -227,12 +227,31 @@ TEST_F(LoadTest, ReloadOfTheSameFileChangesNothing) {
   EXPECT_TRUE(next->kept.empty());
 }
 
+// A field that is wrong does not silence what is found by looking at several.
+TEST_F(LoadTest, AllIsToldAtOnce) {
+  const LoadResult loaded = load(
+      "version: 1\n"
+      "http: {threads: two}\n"
+      "keys:\n  required: false\n  life: 9h\n  life_max: 8h\n"
+      "  identity_exchange:\n    - {name: ci, audience: here, claims: {}, life: 1m}\n"
+      "upstream: [{name: a, base_url: \"https://a.example/v1\"}]\n");
+  ASSERT_FALSE(loaded);
+  std::string all;
+  for (const Problem& problem : loaded.error()) all += format_problem("f", problem) + "\n";
+  for (const char* part :
+       {"http.threads: must be", "keys.life: is longer", "identity_exchange[0].issuer: missing",
+        "identity_exchange[0].claims: has no entry; write for example {repository",
+        "identity_exchange[0].principal: "}) {
+    EXPECT_TRUE(all.contains(part)) << part << "\n" << all;
+  }
+}
+
 TEST_F(LoadTest, ReloadOfABrokenFileTellsAndKeeps) {
   const LoadResult running = load(kRunning);
   ASSERT_TRUE(running);
   const auto next = reload_text(running->config, "version: 1\nkeys: {lief: 8h}\n", around_);
   ASSERT_FALSE(next);
-  EXPECT_EQ(format_problem("f", next.error().front()),
+  EXPECT_EQ(format_problem("f", next.error().back()),
             "f:2:8: keys.lief: unknown field; did you mean keys.life?");
 }
 

@@ -2,7 +2,9 @@
 // One thing that is wrong with a configuration file, and where. Never quotes a secret.
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sallyport::config {
@@ -13,6 +15,8 @@ struct Problem {
   std::string field;  // "upstream[0].api_key"; empty when no field is meant
   std::string message;
 };
+
+using Positions = std::map<std::string, std::pair<int, int>>;  // field or section -> line, column
 
 // "sallyport.yaml:12:3: http.head_byte_max: unknown field; did you mean http.head_bytes_max?"
 std::string format_problem(const std::string& file, const Problem& problem);

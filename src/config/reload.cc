@@ -133,8 +133,9 @@ std::expected<Reloaded, std::vector<Problem>> reload_text(const Config& running,
   return take_over(running, load_text(text, around));
 }
 
-std::optional<Reloaded> reload_and_log(const Config& running, const std::string& file) {
-  auto reloaded = reload(running, file);
+std::optional<Reloaded> reload_and_log(const Config& running, const std::string& file,
+                                       LoadResult loaded) {
+  auto reloaded = take_over(running, std::move(loaded));
   if (!reloaded) {
     for (const Problem& problem : reloaded.error()) {
       log::error("config.refused", {{"problem", format_problem(file, problem)}});

@@ -27,8 +27,9 @@ std::expected<Reloaded, std::vector<Problem>> reload_text(const Config& running,
                                                           std::string_view text,
                                                           const Surroundings& around);
 
-// The same with the operator's log: problems as errors. Nothing: keep the old.
-std::optional<Reloaded> reload_and_log(const Config& running, const std::string& file);
+// The same of what was loaded from `file`, with the operator's log: problems as errors. Nothing: keep the old.
+std::optional<Reloaded> reload_and_log(const Config& running, const std::string& file,
+                                       LoadResult loaded);
 
 // To be told once the whole program runs with it; a file that can be read may still be refused (a
 // certificate that is broken), and then nothing of it counts.

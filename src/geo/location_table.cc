@@ -32,6 +32,25 @@ Result<Database> read_database(const std::string& path) {
   return database;
 }
 
+using Found = std::optional<Database>;
+
+// Nothing where none is wanted, and where "auto" finds none.
+Result<Found> read_country(const Config& config) {
+  if (config.country.empty()) return Found();
+  const bool by_itself = config.country == kAuto;
+  Result<Database> database = read_database(by_itself ? std::string(kInstalled) : config.country);
+  if (database) return Found(std::move(*database));
+  if (by_itself && database.error().code == Code::kNotFound) return Found();
+  return std::unexpected(database.error());
+}
+
+Result<Found> read_network(const Config& config) {
+  if (config.network.empty()) return Found();
+  Result<Database> database = read_database(config.network);
+  if (!database) return std::unexpected(database.error());
+  return Found(std::move(*database));
+}
+
 void tell(const Source& source, UtcTime now) {
   const auto age = std::chrono::floor<std::chrono::days>(now - source.built);
   const bool stale = age > kStaleAfter;
@@ -48,33 +67,36 @@ void tell(const Source& source, UtcTime now) {
 
 Result<std::unique_ptr<LocationTable>> LocationTable::load(const Config& config, UtcTime now) {
   std::unique_ptr<LocationTable> made(new LocationTable());
-  const auto take = [&](const std::string& path, const char* answers,
-                        std::optional<Database>& into) -> Result<void> {
-    Result<Database> database = read_database(path);
-    if (!database) return std::unexpected(database.error());
-    into = std::move(*database);
+  const auto told = [&](const std::string& path, const char* answers, const Database& from) {
     made->sources_.push_back({.answers = answers,
-                              .kind = into->kind,
+                              .kind = from.kind,
                               .path = path,
-                              .built = into->built,
-                              .ranges = into->table.size()});
+                              .built = from.built,
+                              .ranges = from.table.size()});
     tell(made->sources_.back(), now);
-    return {};
   };
-
-  if (!config.country.empty()) {
-    const bool by_itself = config.country == kAuto;
-    const Result<void> taken =
-        take(by_itself ? std::string(kInstalled) : config.country, "country", made->country_);
-    const bool missing = !taken && by_itself && taken.error().code == Code::kNotFound;
-    if (!taken && !missing) return std::unexpected(taken.error());
-    if (missing) log::info("geo.no_country_database", {{"looked_for", kInstalled}});
+  Result<Found> country = read_country(config);
+  if (!country) return std::unexpected(country.error());
+  made->country_ = std::move(*country);
+  const bool by_itself = config.country == kAuto;
+  if (made->country_) {
+    told(by_itself ? std::string(kInstalled) : config.country, "country", *made->country_);
+  } else if (by_itself) {
+    log::info("geo.no_country_database", {{"looked_for", kInstalled}});
   }
-  if (!config.network.empty()) {
-    const Result<void> taken = take(config.network, "network", made->network_);
-    if (!taken) return std::unexpected(taken.error());
-  }
+  Result<Found> network = read_network(config);
+  if (!network) return std::unexpected(network.error());
+  made->network_ = std::move(*network);
+  if (made->network_) told(config.network, "network", *made->network_);
   return made;
+}
+
+Result<void> LocationTable::check(const Config& config) {
+  const Result<Found> country = read_country(config);
+  if (!country) return std::unexpected(country.error());
+  const Result<Found> network = read_network(config);
+  if (!network) return std::unexpected(network.error());
+  return {};
 }
 
 Location LocationTable::locate(const IpAddress& address) const {

@@ -34,6 +34,9 @@ class LocationTable final : public Geography {
   // missing file is no error: no country is known then. Logs which database answers, and its age.
   static Result<std::unique_ptr<LocationTable>> load(const Config& config, UtcTime now);
 
+  // Whether load() would take the files; logs nothing.
+  static Result<void> check(const Config& config);
+
   Location locate(const IpAddress& address) const override;  // about 0.1 us a file
 
   const std::vector<Source>& sources() const { return sources_; }

@@ -67,8 +67,6 @@ Result<net::TlsServerFiles> read_tls_files(const std::string& certificate_file,
   return files;
 }
 
-namespace {
-
 Result<std::shared_ptr<const net::TlsContext>> read_certificates(const ListenerConfig& listener) {
   if (!listener.tls_cert_file) return std::shared_ptr<const net::TlsContext>();
   auto read = read_tls_files(*listener.tls_cert_file, listener.tls_key_file);
@@ -82,8 +80,6 @@ Result<std::shared_ptr<const net::TlsContext>> read_certificates(const ListenerC
   }
   return net::TlsContext::server(files);
 }
-
-}  // namespace
 
 std::shared_ptr<const Way> Gate::make_way(net::Loop& loop, const Config& config,
                                           const WayMaker& maker) {

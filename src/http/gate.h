@@ -58,6 +58,10 @@ class Gate {
 Result<net::TlsServerFiles> read_tls_files(const std::string& certificate_file,
                                            const std::optional<std::string>& key_file);
 
+// What a listener answers TLS with, from its files; null: plaintext. kUnavailable, kInvalid: which
+// file cannot be used, and why.
+Result<std::shared_ptr<const net::TlsContext>> read_certificates(const ListenerConfig& listener);
+
 // "host:port" or "[v6]:port" of a configuration; the host is an address, not a name.
 Result<net::Endpoint> parse_address(std::string_view text);
 

@@ -76,8 +76,9 @@ Result<void> check_claims(const IdentityMapping& mapping) {
 
 Result<void> check_source(const IdentityMapping& mapping) {
   if (mapping.jwks_url && mapping.jwks_file) return wrong("jwks_url or jwks_file, not both");
-  if (!mapping.jwks_url && !mapping.jwks_file && !net::parse_url(mapping.issuer)) {
-    return wrong("the issuer is no URL: jwks_url or jwks_file is needed");
+  if (!mapping.jwks_url && !mapping.jwks_file && !mapping.issuer.empty() &&
+      !net::parse_url(mapping.issuer)) {
+    return wrong("issuer: is no URL, so that jwks_url or jwks_file is needed");
   }
   if (mapping.algorithms.empty()) return wrong("algorithms: at least one");
   for (const std::string& algorithm : mapping.algorithms) {
@@ -143,15 +144,21 @@ bool narrow_list(std::vector<std::string> asked, auto within, std::vector<std::s
 
 }  // namespace
 
-Result<void> check_mapping(const IdentityMapping& mapping) {
-  if (!valid_key_name(mapping.name)) return wrong("name: letters, digits and _.- only");
-  if (mapping.issuer.empty()) return wrong("issuer: missing");
-  if (mapping.audience.empty()) return wrong("audience: missing");
+std::vector<std::string> mapping_problems(const IdentityMapping& mapping) {
+  std::vector<std::string> all;
+  if (!valid_key_name(mapping.name)) all.emplace_back("name: letters, digits and _.- only");
+  if (mapping.issuer.empty()) all.emplace_back("issuer: missing");
+  if (mapping.audience.empty()) all.emplace_back("audience: missing");
   for (const Result<void>& part : {check_source(mapping), check_claims(mapping),
                                    check_principal(mapping.principal), check_grant(mapping)}) {
-    if (!part) return part;
+    if (!part) all.push_back(part.error().what);
   }
-  return {};
+  return all;
+}
+
+Result<void> check_mapping(const IdentityMapping& mapping) {
+  const std::vector<std::string> all = mapping_problems(mapping);
+  return all.empty() ? Result<void>() : wrong(all.front());
 }
 
 bool claim_fits(std::string_view pattern, std::string_view value) {

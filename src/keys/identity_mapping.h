@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "event/restrictions.h"
 #include "keys/identity_config.h"
@@ -27,6 +28,8 @@ struct Exchanged {
 
 // kInvalid with a sentence: what is missing, or would let in more than its writer can have meant.
 Result<void> check_mapping(const IdentityMapping& mapping);
+// All of it, each as "claims: ...".
+std::vector<std::string> mapping_problems(const IdentityMapping& mapping);
 
 // "main" fits "main" and "ma*"; '*' stands for any rest, and only at the end.
 bool claim_fits(std::string_view pattern, std::string_view value);

@@ -77,16 +77,26 @@ Result<std::string> check_path(const DeliveryConfig& config) {
   const std::string path = config.to.substr(kFile.size());
   const std::size_t slash = path.rfind('/');
   if (!path.starts_with('/') || slash + 1 == path.size()) {
-    return fail(Code::kInvalid, "file: needs an absolute path");
+    return fail(Code::kInvalid, "to: file: needs an absolute path");
   }
   if (path.find(kName) < slash) {
-    return fail(Code::kInvalid, "{name} may stand in the last part of a path only");
+    return fail(Code::kInvalid, "to: {name} may stand in the last part of a path only");
   }
   const bool many = config.key.empty() || config.key.ends_with('*');
   if (many && !path.contains(kName)) {
-    return fail(Code::kInvalid, "several keys would share one file: put {name} into the path");
+    return fail(Code::kInvalid, "to: several keys would share one file: put {name} into the path");
   }
   return path;
+}
+
+// '*' is only understood at the end; anywhere else it would fit no key, and silently.
+Result<void> check_patterns(const DeliveryConfig& config) {
+  for (const auto& [field, pattern] : {std::pair{"key", &config.key}, {"layer", &config.layer}}) {
+    const std::size_t star = pattern->find('*');
+    if (star == std::string::npos || star + 1 == pattern->size()) continue;
+    return fail(Code::kInvalid, std::string(field) + ": * may stand at the end only");
+  }
+  return {};
 }
 
 }  // namespace
@@ -96,35 +106,55 @@ Result<std::unique_ptr<KeyDelivery>> KeyDelivery::make(const std::vector<Deliver
                                                        std::int64_t first_wait_ms) {
   std::unique_ptr<KeyDelivery> made(new KeyDelivery(parts, first_wait_ms));
   for (const DeliveryConfig& config : targets) {
-    const std::string where = "keys.deliver[" + std::to_string(made->targets_.size()) + "]: ";
-    auto target = std::make_shared<Target>();
-    target->key = config.key;
-    target->layer = config.layer;
-    if (config.to.starts_with(kFile)) {
-      const Result<std::string> path = check_path(config);
-      if (!path) return fail(Code::kInvalid, where + path.error().what);
-      target->path = *path;
-      made->targets_.push_back(std::move(target));
-      continue;
+    auto target = make_target(config);
+    if (!target) {
+      return fail(Code::kInvalid, "keys.deliver[" + std::to_string(made->targets_.size()) + "]." +
+                                      target.error().what);
     }
-    const Result<net::Url> url = net::parse_url(config.to);
-    if (!url) return fail(Code::kInvalid, where + url.error().what);
-    if (!url->tls && !is_loopback(url->host)) {
-      return fail(Code::kInvalid, where + "a secret travels over https only");
-    }
-    if (!config.sign_with) return fail(Code::kInvalid, where + "sign_with is missing");
-    const Result<std::string> proof = webhook_signature(*config.sign_with, "msg", 0, "");
-    if (!proof) return fail(Code::kInvalid, where + proof.error().what);
-    if (url->tls) {
-      auto context = net::TlsContext::client(config.ca_file.value_or(""));
-      if (!context) return fail(Code::kInvalid, where + context.error().what);
-      target->tls = std::move(*context);
-    }
-    target->url_text = config.to;
-    target->sign_with = config.sign_with;
-    made->targets_.push_back(std::move(target));
+    made->targets_.push_back(std::move(*target));
   }
   return made;
+}
+
+Result<void> KeyDelivery::check(const DeliveryConfig& config) {
+  const auto target = make_target(config);
+  if (!target) return std::unexpected(target.error());
+  return {};
+}
+
+Result<std::shared_ptr<const KeyDelivery::Target>> KeyDelivery::make_target(
+    const DeliveryConfig& config) {
+  const Result<void> readable = check_patterns(config);
+  if (!readable) return std::unexpected(readable.error());
+  if (config.to.empty()) {
+    return fail(Code::kInvalid,
+                "to: missing; write file:/run/keys/{name}, or an https address with sign_with");
+  }
+  auto target = std::make_shared<Target>();
+  target->key = config.key;
+  target->layer = config.layer;
+  if (config.to.starts_with(kFile)) {
+    Result<std::string> path = check_path(config);
+    if (!path) return std::unexpected(path.error());
+    target->path = std::move(*path);
+    return target;
+  }
+  const Result<net::Url> url = net::parse_url(config.to);
+  if (!url) return fail(Code::kInvalid, "to: " + url.error().what);
+  if (!url->tls && !is_loopback(url->host)) {
+    return fail(Code::kInvalid, "to: a secret travels over https only");
+  }
+  if (!config.sign_with) return fail(Code::kInvalid, "sign_with: missing");
+  const Result<std::string> proof = webhook_signature(*config.sign_with, "msg", 0, "");
+  if (!proof) return fail(Code::kInvalid, "sign_with: " + proof.error().what);
+  if (url->tls) {
+    auto context = net::TlsContext::client(config.ca_file.value_or(""));
+    if (!context) return fail(Code::kInvalid, "ca: " + context.error().what);
+    target->tls = std::move(*context);
+  }
+  target->url_text = config.to;
+  target->sign_with = config.sign_with;
+  return target;
 }
 
 const KeyDelivery::Target* KeyDelivery::find(std::string_view name, std::string_view layer) const {

@@ -40,6 +40,10 @@ class KeyDelivery {
                                                    DeliveryParts parts,
                                                    std::int64_t first_wait_ms = kFirstWaitMs);
 
+  // The same for one of them, without its number: "to: a secret travels over https only". Opens the
+  // file of authorities.
+  static Result<void> check(const DeliveryConfig& config);
+
   // Is there a target for keys of this name on this layer?
   bool has_target(std::string_view name, std::string_view layer) const;
   // Its number in the configuration; nothing: there is none.
@@ -60,6 +64,7 @@ class KeyDelivery {
 
  private:
   struct Target;
+  static Result<std::shared_ptr<const Target>> make_target(const DeliveryConfig& config);
   KeyDelivery(DeliveryParts parts, std::int64_t first_wait_ms);
   const Target* find(std::string_view name, std::string_view layer) const;
   Task<Result<void>> to_file(net::Loop& loop, std::string path,
