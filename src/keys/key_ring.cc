@@ -144,6 +144,12 @@ Result<KeyInfo> KeyRing::show(std::string_view kid_or_name) const {
 
 // --- Creating
 
+Result<void> check_life(std::chrono::milliseconds life, std::chrono::milliseconds life_max) {
+  if (life <= life_max) return {};
+  return fail(Code::kInvalid,
+              "the life of a key is at most " + format_duration(life_max) + " (keys.life_max)");
+}
+
 Result<void> KeyRing::validate(const KeySpec& spec, std::string_view actor) const {
   if (!has_pepper_) return fail(Code::kInvalid, "keys.pepper is not set");
   const Result<void> readable = check_spec(spec);
@@ -159,10 +165,8 @@ Result<void> KeyRing::validate(const KeySpec& spec, std::string_view actor) cons
   }
   const std::chrono::milliseconds life = spec.life.value_or(life_.load());
   const std::chrono::milliseconds life_max = life_max_;
-  if (life > life_max) {
-    return fail(Code::kInvalid,
-                "the life of a key is at most " + format_duration(life_max) + " (keys.life_max)");
-  }
+  const Result<void> allowed = check_life(life, life_max);
+  if (!allowed) return allowed;
   if (spec.not_before && *spec.not_before >= clock_.now() + life) {
     return fail(Code::kInvalid, "the key would expire before it becomes valid");
   }

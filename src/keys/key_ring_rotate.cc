@@ -88,6 +88,10 @@ Result<RotatedKey> KeyRing::rotate(std::string_view kid_or_name, const RotateOpt
   const Result<UtcTime> birth = this->birth();
   if (!birth) return std::unexpected(birth.error());
   const UtcTime now = *birth;
+  if (options.life) {
+    const Result<void> allowed = check_life(*options.life, life_max_.load());
+    if (!allowed) return std::unexpected(allowed.error());
+  }
   std::chrono::milliseconds life =
       std::min(options.life.value_or(old->expires_at - old->created_at), life_max_.load());
   if (!old->mapping.empty()) life = std::min(life, kExchangedLifeMax);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "base/secret.h"
 #include "keys/key_fault.h"
 #include "keys/key_info.h"
@@ -20,6 +21,9 @@ namespace sallyport::keys {
 
 inline constexpr std::chrono::milliseconds kOverlapDefault = std::chrono::minutes(10);
 inline constexpr std::chrono::milliseconds kOverlapMax = std::chrono::hours(24);
+
+// kInvalid: a new key may not live so long.
+Result<void> check_life(std::chrono::milliseconds life, std::chrono::milliseconds life_max);
 
 struct RotateOptions {
   // How long the old key works on; zero when it is in wrong hands: then every other key of the name

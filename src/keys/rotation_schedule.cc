@@ -46,10 +46,18 @@ Task<void> RotationSchedule::run(net::Loop& loop) {
   }
 }
 
+// If the loop drops its tasks meanwhile, those that would wake the waiter go with it.
+struct RotationSchedule::Ended {
+  Round& round;
+  bool await_ready() const noexcept { return round.open == 0; }
+  void await_suspend(std::coroutine_handle<> waiter) const noexcept { round.waiter = waiter; }
+  void await_resume() const noexcept {}
+};
+
 Task<std::size_t> RotationSchedule::look(net::Loop& loop) {
   const auto round = std::make_shared<Round>();
   co_await begin(loop, round);
-  while (round->open > 0) co_await loop.sleep_for(1);
+  co_await Ended{*round};
   co_return round->rotated;
 }
 
@@ -132,7 +140,7 @@ Task<void> RotationSchedule::serve(net::Loop& loop, std::size_t target, std::vec
     log::info("keys.rotated", {{"keys", static_cast<std::uint64_t>(round->rotated)}});
   }
   busy_.erase(target);
-  --round->open;
+  if (--round->open == 0 && round->waiter) std::exchange(round->waiter, {}).resume();
 }
 
 struct RotationSchedule::Work {

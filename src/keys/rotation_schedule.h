@@ -7,6 +7,7 @@
 // then.
 #pragma once
 
+#include <coroutine>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -58,7 +59,9 @@ class RotationSchedule {
   struct Work;
   struct Round {  // what one look began
     std::size_t open = 0, rotated = 0;
+    std::coroutine_handle<> waiter;  // of look(), until `open` is 0
   };
+  struct Ended;  // awaitable: the round is over
   using Targets = std::map<std::size_t, std::vector<KeyInfo>>;
 
   Task<void> begin(net::Loop& loop, std::shared_ptr<Round> round);
