@@ -14,6 +14,14 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
+// A word and what it means, in two columns; a word that fills the first stands on a line of its
+// own.
+std::string row(std::string indent, std::string word, std::size_t width, std::string_view meaning) {
+  std::string out = indent + padded(word, width);
+  if (word.size() + 2 > width) out += "\n" + std::string(indent.size() + width, ' ');
+  return out.append(meaning) + "\n";
+}
+
 std::string spelled(const Option& option) {
   std::string out = "--" + std::string(option.name);
   if (!option.value.empty()) out += " " + std::string(option.value);
@@ -87,11 +95,11 @@ std::string overview() {
       "  sallyport serve -c sallyport.yaml   run the gateway\n"
       "  sallyport keys create app-chat      a key for an application\n\ncommands\n";
   for (const Command& command : commands()) {
-    out += "  " + padded(std::string(command.path), 16) + std::string(command.summary) + "\n";
+    out += row("  ", std::string(command.path), 22, command.summary);
   }
   out += "\noptions everywhere\n";
   for (const Option& option : global_options()) {
-    out += "  " + padded(spelled(option), 16) + std::string(option.help) + "\n";
+    out += row("  ", spelled(option), 22, option.help);
   }
   return out + "\nsallyport help COMMAND explains one; sallyport help exit-codes the exit codes.\n";
 }
@@ -105,16 +113,16 @@ std::string help_of(const Command& command) {
   }
   if (!command.arguments.empty()) out += "\narguments\n";
   for (const Argument& argument : command.arguments) {
-    out += "  " + padded(std::string(argument.name), 24) + std::string(argument.help) + "\n";
+    out += row("  ", std::string(argument.name), 24, argument.help);
   }
   if (!command.options.empty()) out += "\noptions\n";
   for (const Option& option : command.options) {
-    out += "  " + padded(spelled(option), 24) + std::string(option.help) +
-           (option.many ? " May be repeated." : "") + "\n";
+    const std::string help(option.help);
+    out += row("  ", spelled(option), 24, option.many ? help + " May be repeated." : help);
   }
   out += "\noptions everywhere\n";
   for (const Option& option : global_options()) {
-    out += "  " + padded(spelled(option), 24) + std::string(option.help) + "\n";
+    out += row("  ", spelled(option), 24, option.help);
   }
   return out;
 }
@@ -123,8 +131,7 @@ std::string help_of_noun(std::string_view noun) {
   std::string out;
   for (const Command& command : commands()) {
     if (noun_of(command.path) != noun || verb_of(command.path).empty()) continue;
-    out += "  sallyport " + padded(std::string(command.path), 18) + std::string(command.summary) +
-           "\n";
+    out += row("  sallyport ", std::string(command.path), 22, command.summary);
   }
   return out;
 }

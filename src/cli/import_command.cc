@@ -11,10 +11,14 @@ namespace sallyport::cli {
 int config_import(const Invocation& call, const Programs&) {
   const std::string file = call.value("file");
   std::ifstream in(file, std::ios::binary);
+  const bool opened = in.good();
   std::string text(config::kFileBytesMax + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.empty()) return complain(call, kUsage, "unreadable", file + " cannot be read");
+  if (!opened) return complain(call, kUsage, "unreadable", file + " cannot be read");
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return complain(call, kUsage, "empty", file + " is empty; name the config.yaml of LiteLLM");
+  }
   if (text.size() > config::kFileBytesMax) {
     return complain(call, kUsage, "too_large", file + " is larger than 1 MiB");
   }

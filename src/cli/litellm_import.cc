@@ -67,6 +67,16 @@ std::optional<std::string> environment_name(std::string_view text) {
   return std::string(name);
 }
 
+// Limits are not of a model here, but of those who call.
+std::string_view limit_of(std::string_view param) {
+  if (param == "rpm") return "set --rpm on keys or layers (docs/budgets.md)";
+  if (param == "tpm") return "set --tpm on keys or layers (docs/budgets.md)";
+  if (param == "max_parallel_requests") {
+    return "set --parallel on keys or layers (docs/budgets.md)";
+  }
+  return {};
+}
+
 struct Upstream {
   std::string name, base_url, key_reference, organization;
   bool azure = false;
@@ -186,7 +196,7 @@ void Import::model(const YamlNode& entry) {
   place(std::move(upstream), rest);
   for (const config::YamlMember& param : params->members) {
     if (std::ranges::find(kRead, param.key.text) != std::end(kRead)) continue;
-    no_counterpart("model " + safe(asked) + ", " + safe(param.key.text));
+    no_counterpart("model " + safe(asked) + ", " + safe(param.key.text), limit_of(param.key.text));
   }
 }
 
@@ -293,6 +303,14 @@ LitellmImport import_litellm(std::string_view text) {
   if (!out.problems.empty()) return out;
   if (root.kind != YamlNode::Kind::kMap) {
     out.problems.push_back({1, 1, "", "is not a LiteLLM configuration"});
+    return out;
+  }
+  const YamlNode* const list = member(root, "model_list");
+  if (list == nullptr || list->kind != YamlNode::Kind::kList || list->items.empty()) {
+    out.problems.push_back({list ? list->line : root.line, list ? list->column : root.column,
+                            "model_list",
+                            "missing or without an entry; a LiteLLM configuration lists its models "
+                            "there, and nothing can be made without one"});
     return out;
   }
   Import import(out);

@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "base/json_reader.h"
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "event/money.h"
 
 namespace sallyport::cli {
 namespace {
@@ -70,20 +73,42 @@ std::string member_json(const Row& row, const Invocation& call) {
   return out;
 }
 
+// What is wrong with the text of a budget, and one that is right.
+std::unexpected<Error> wrong_budget(bool hard, const std::string& what, std::string_view right) {
+  return fail(Code::kInvalid, std::string(hard ? "--budget" : "--soft-budget") + ": " + what +
+                                  "; write for example " + std::string(right));
+}
+
 // "12.50usd/day", "100000tokens/month", "50requests/minute".
 Result<void> add_budget(std::string_view text, bool hard, std::string& json) {
+  constexpr std::string_view kMoney = "12.50usd/day", kTokens = "100000tokens/month",
+                             kRequests = "50requests/minute";
   const std::size_t slash = text.find('/');
-  const std::size_t unit = text.find_first_not_of("0123456789.");
-  if (slash == std::string_view::npos || unit == 0 || unit >= slash) {
-    return fail(Code::kInvalid, "--budget must be like 12.50usd/day or 100000tokens/month");
+  const std::size_t unit = std::min(text.find_first_not_of("0123456789."), text.size());
+  if (unit == 0) return wrong_budget(hard, "an amount comes first", kMoney);
+  if (unit < text.size() && text[unit] == ',') {
+    return wrong_budget(hard, "decimals stand behind a point, not a comma", kMoney);
+  }
+  if (slash == std::string_view::npos || slash < unit) {
+    return wrong_budget(hard, "the time it counts for is missing", kMoney);
   }
   const std::string_view amount = text.substr(0, unit), word = text.substr(unit, slash - unit);
-  if (!json.empty()) json += ',';
   const bool usd = word == "usd";
-  const auto number = parse_uint(amount);
-  if (!usd && !number)
-    return fail(Code::kInvalid,
-                "--budget must have a whole number of " + std::string(word.substr(0, 32)));
+  if (!usd && word != "tokens" && word != "requests") {
+    return wrong_budget(hard, "the unit is usd, tokens or requests", kMoney);
+  }
+  if (!parse_budget_window(text.substr(slash + 1))) {
+    return wrong_budget(hard, "the time is minute, hour, day, month or total", kMoney);
+  }
+  if (usd && !parse_usd(amount)) {
+    return wrong_budget(hard, "the amount is too large, or has more than 9 decimals", kMoney);
+  }
+  const auto number = usd ? std::nullopt : parse_uint(amount);
+  if (!usd && (!number || *number > INT64_MAX)) {
+    const std::string what = amount.contains('.') ? "must be a whole number" : "is too large";
+    return wrong_budget(hard, "the amount " + what, word == "tokens" ? kTokens : kRequests);
+  }
+  if (!json.empty()) json += ',';
   JsonWriter out(json);
   out.begin_object().key(word);
   usd ? out.value(amount) : out.value(*number);

@@ -78,6 +78,19 @@ std::vector<std::string> to_strings(const std::vector<std::string_view>& words) 
   return {words.begin(), words.end()};
 }
 
+std::string any_of(const std::vector<std::string_view>& words) {
+  std::string all;
+  for (const std::string_view one : words) all += (all.empty() ? "" : " or ") + std::string(one);
+  return all;
+}
+
+std::vector<std::string> known_options(const Command& command) {
+  std::vector<std::string> known;
+  for (const Option& option : command.options) known.push_back("--" + std::string(option.name));
+  for (const Option& option : global_options()) known.push_back("--" + std::string(option.name));
+  return known;
+}
+
 // "--stream takes only or never"; empty where `word` is no such option, or its value is one of
 // them.
 std::string word_hint(const Command& command, const std::string& word, const std::string& next) {
@@ -87,20 +100,14 @@ std::string word_hint(const Command& command, const std::string& word, const std
     const std::string name = "--" + std::string(option.name);
     if (option.words.empty() || word.substr(0, sign) != name) continue;
     if (std::ranges::find(option.words, value) != option.words.end()) continue;
-    std::string words;
-    for (const std::string_view one : option.words) {
-      words += (words.empty() ? "" : " or ") + std::string(one);
-    }
-    return name + " takes " + words;
+    return name + " takes " + any_of(option.words);
   }
   return "";
 }
 
 // A flag or option that nobody knows: which one was meant?
 std::string option_hint(const Command& command, const std::vector<std::string>& rest) {
-  std::vector<std::string> known;
-  for (const Option& option : command.options) known.push_back("--" + std::string(option.name));
-  for (const Option& option : global_options()) known.push_back("--" + std::string(option.name));
+  const std::vector<std::string> known = known_options(command);
   for (const std::string& word : rest) {
     const std::string name = word.substr(0, word.find('='));
     if (!name.starts_with("--") || std::ranges::find(known, name) != known.end()) continue;
@@ -113,14 +120,37 @@ std::string option_hint(const Command& command, const std::vector<std::string>& 
   return "sallyport help " + std::string(command.path) + " lists its options";
 }
 
+// "--naem": letters alone, so that it is no key that stands in the wrong place.
+bool is_option_name(std::string_view word) {
+  constexpr std::size_t kNameBytesMax = 32;
+  return word.starts_with("--") && word.size() > 2 && word.size() <= kNameBytesMax &&
+         std::ranges::all_of(word, [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; });
+}
+
 // CLI11's messages quote what was typed, which may be a key in the wrong place: ours do not.
-std::string message_of(const CLI::ParseError& error) {
+std::string message_of(const CLI::ParseError& error, const Command& command,
+                       const std::vector<std::string>& rest) {
   switch (static_cast<CLI::ExitCodes>(error.get_exit_code())) {
-    case CLI::ExitCodes::ExtrasError:
+    case CLI::ExitCodes::ExtrasError: {
+      const std::vector<std::string> known = known_options(command);
+      for (const std::string& word : rest) {
+        const std::string name = word.substr(0, word.find('='));
+        if (is_option_name(name) && std::ranges::find(known, name) == known.end()) {
+          return "unknown option " + name;
+        }
+      }
       return "an argument or option is not known";
+    }
     case CLI::ExitCodes::ArgumentMismatch:
       return "an option lacks its value, or has it twice";
     case CLI::ExitCodes::ValidationError:
+      for (const Argument& argument : command.arguments) {
+        const auto named = [&](const std::string& word) {
+          return std::ranges::find(argument.words, word) != argument.words.end();
+        };
+        if (argument.words.empty() || std::ranges::any_of(rest, named)) continue;
+        return std::string(argument.name) + " must be " + any_of(argument.words);
+      }
       return "a value is none of the allowed ones";
     default:
       return "the arguments cannot be read";
@@ -166,7 +196,7 @@ std::optional<std::string> parse(const Found& found, Parsed& parsed) {
   try {
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
-    return message_of(error);
+    return message_of(error, command, found.rest);
   }
   for (auto& [name, values] : texts) {
     if (!values.empty()) parsed.values[name] = std::move(values);

@@ -92,7 +92,47 @@ const Case kCases[] = {
      2,
      nullptr,
      "--stream takes only or never"},
-    {"a word that is not allowed", {"completion", "fish"}, 2, nullptr, "none of the allowed ones"},
+    {"a word that is not allowed", {"completion", "fish"}, 2, nullptr, "shell must be bash or zsh"},
+    {"a product that cannot be imported",
+     {"config", "import", "kong", "x"},
+     2,
+     nullptr,
+     "product must be litellm"},
+    {"an unknown option is named",
+     {"keys", "create", "--naem", "x"},
+     2,
+     nullptr,
+     "error: unknown option --naem"},
+    {"and one that is near is proposed",
+     {"keys", "create", "x", "--lief=8h"},
+     2,
+     nullptr,
+     "unknown option --lief\nhint: did you mean --life?"},
+    {"another currency",
+     {"keys", "create", "x", "--budget", "5eur/day"},
+     2,
+     nullptr,
+     "the unit is usd, tokens or requests; write for example 12.50usd/day"},
+    {"a comma in an amount",
+     {"keys", "create", "x", "--budget", "12,50usd/day"},
+     2,
+     nullptr,
+     "behind a point, not a comma; write for example 12.50usd/day"},
+    {"an amount beyond all bounds",
+     {"keys", "create", "x", "--budget", "99999999999999999999usd/day"},
+     2,
+     nullptr,
+     "the amount is too large"},
+    {"a soft one is named so",
+     {"keys", "create", "x", "--soft-budget", "1.5tokens/day"},
+     2,
+     nullptr,
+     "--soft-budget: the amount must be a whole number; write for example 100000tokens/month"},
+    {"an unknown time",
+     {"keys", "create", "x", "--budget", "5usd/week"},
+     2,
+     nullptr,
+     "minute, hour, day, month or total"},
     {"a bad duration",
      {"keys", "create", "x", "--life", "soon"},
      2,
@@ -158,6 +198,43 @@ TEST(CommandLine, WhatWasTypedInTheWrongPlaceIsNotRepeated) {
     EXPECT_NE(outcome.code, 0);
     EXPECT_EQ((outcome.out + outcome.err).find("MnOpQrStUv"), std::string::npos) << outcome.err;
   }
+}
+
+// A word that fills its column pushes the meaning down, never into itself.
+TEST(CommandTable, ColumnsDoNotTouch) {
+  std::vector<std::string> pages{overview()};
+  for (const Command& command : commands()) {
+    pages.push_back(help_of(command));
+    const std::string noun(command.path.substr(0, command.path.find(' ')));
+    const std::string verbs = help_of_noun(noun);
+    for (const std::string& page : {pages.front(), verbs}) {
+      const std::string path(command.path);
+      EXPECT_FALSE(page.contains(path + std::string(command.summary))) << page;
+      EXPECT_FALSE(page.contains(path + " " + std::string(command.summary))) << page;
+    }
+    for (const Option& option : command.options) {
+      const std::string word =
+          option.value.empty() ? std::string(option.name) : std::string(option.value);
+      EXPECT_FALSE(pages.back().contains(word + std::string(option.help))) << pages.back();
+      EXPECT_FALSE(pages.back().contains(word + " " + std::string(option.help))) << pages.back();
+    }
+  }
+}
+
+TEST(ConfigImport, WhatIsNoConfigurationIsRefused) {
+  const std::string file = testing::TempDir() + "import_nothing.yaml";
+  for (const auto& [text, told] : {std::pair{"", "is empty"},
+                                   {" \n", "is empty"},
+                                   {"litellm_settings: {}\n", "model_list"},
+                                   {"model_list: []\n", "model_list"}}) {
+    std::ofstream(file) << text;
+    const Outcome outcome = type({"config", "import", "litellm", file});
+    EXPECT_EQ(outcome.code, 2) << text;
+    EXPECT_TRUE(outcome.err.contains(told)) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+  std::filesystem::remove(file);
+  EXPECT_TRUE(type({"config", "import", "litellm", file}).err.contains("cannot be read"));
 }
 
 TEST(CommandTable, IsComplete) {
