@@ -36,7 +36,7 @@ class Loader {
       tell(root, "", "a configuration is a list of sections; write version: 1 on the first line");
     }
     finish();
-    if (readable) look_together();
+    if (readable && root.kind == YamlNode::Kind::kMap) look_together();
     sort(problems_);
     sort(warnings_);
     if (!problems_.empty()) return std::unexpected(std::move(problems_));

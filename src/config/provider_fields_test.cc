@@ -32,7 +32,7 @@ const std::string kIdentity =
 struct Case {
   const char* why;
   std::string lease;
-  const char* field;  // of the first problem; "" when it is good
+  const char* field;  // of a problem; "" when it is good
 };
 
 const Case kCases[] = {
@@ -70,7 +70,7 @@ TEST(LeaseFields, SayWhatIsMissingByName) {
     if (!loaded) {
       for (const Problem& problem : loaded.error()) told += problem.field + "\n";
     }
-    EXPECT_EQ(c.field.empty(), told.empty()) << told;
+    EXPECT_EQ(std::string(c.field).empty(), told.empty()) << told;
     EXPECT_TRUE(told.contains(c.field)) << told;
   }
 }

@@ -28,6 +28,14 @@ string problems(const string& text) {
   return all;
 }
 
+TEST(Rotation, ByItselfWithoutATargetIsWarnedOf) {
+  const LoadResult loaded = load_text(with("  rotate: {every: 6h}\n"), Surroundings{});
+  ASSERT_TRUE(loaded);
+  string warned;
+  for (const Problem& warning : loaded->warnings) warned += warning.field + "\n";
+  EXPECT_TRUE(warned.contains("keys.rotate.every")) << warned;
+}
+
 TEST(Rotation, TargetsAndTimes) {
   const string text = with(
       "  rotate: {every: 6h, grace: 20m, end_early: true}\n"

@@ -142,6 +142,20 @@ TEST_F(Rotating, AnExchangedKeyStaysShort) {
   EXPECT_TRUE(ring_->update("ci-web", change, "admin"));
 }
 
+TEST_F(Rotating, ALifeBeyondTheLongestIsRefusedAsWhenItIsMade) {
+  RotateOptions options = by(10min);
+  options.life = 30h;
+  const auto rotated = ring_->rotate("app-chat", options, "admin");
+  ASSERT_FALSE(rotated);
+  EXPECT_EQ(rotated.error().what, "the life of a key is at most 1d (keys.life_max)");
+  KeySpec spec;
+  spec.name = "app-other";
+  spec.life = 30h;
+  EXPECT_EQ(ring_->create(spec, "admin").error().what, rotated.error().what);
+  options.life = 24h;
+  EXPECT_TRUE(ring_->rotate("app-chat", options, "admin"));
+}
+
 TEST_F(Rotating, TheOldEndIsNeverPutOff) {
   clock_.advance(4h - 1min);
   const RotatedKey rotated = ring_->rotate("app-chat", by(24h), "admin").value();
