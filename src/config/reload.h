@@ -27,7 +27,8 @@ std::expected<Reloaded, std::vector<Problem>> reload_text(const Config& running,
                                                           std::string_view text,
                                                           const Surroundings& around);
 
-// The same of what was loaded from `file`, with the operator's log: problems as errors. Nothing: keep the old.
+// The same of what was loaded from `file`, with the operator's log: problems as errors. Nothing:
+// keep the old.
 std::optional<Reloaded> reload_and_log(const Config& running, const std::string& file,
                                        LoadResult loaded);
 

@@ -57,7 +57,8 @@ struct RotationSchedule::Ended {
 Task<std::size_t> RotationSchedule::look(net::Loop& loop) {
   const auto round = std::make_shared<Round>();
   co_await begin(loop, round);
-  co_await Ended{*round};
+  const Ended over{*round};
+  co_await over;
   co_return round->rotated;
 }
 
