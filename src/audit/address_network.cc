@@ -28,7 +28,8 @@ std::string network_of(const std::optional<std::string>& asn, std::string_view i
 }
 
 std::string fold_address(std::string_view ip, AddressFold fold) {
-  const auto address = fold == AddressFold::kNone ? std::nullopt : IpAddress::parse(ip);
+  if (fold == AddressFold::kNone) return std::string(ip);
+  const auto address = IpAddress::parse(ip.substr(0, ip.find('/')));
   if (!address) return std::string(ip);
   return fold == AddressFold::kSubnet ? range_of(*address, 3, 8) : range_of(*address, 2, 4);
 }

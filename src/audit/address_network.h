@@ -14,7 +14,8 @@ std::string network_of(const std::optional<std::string>& asn, std::string_view i
 // How closely addresses are told apart.
 enum class AddressFold { kNone, kSubnet, kNetwork };
 
-// The address itself; its /24 (IPv6: /64); its /16 (IPv6: /32). What is no address stays.
+// The address itself; its /24 (IPv6: /64); its /16 (IPv6: /32). What is no address stays, and what
+// is folded already folds further.
 std::string fold_address(std::string_view ip, AddressFold fold);
 
 }  // namespace sallyport::audit

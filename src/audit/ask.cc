@@ -10,6 +10,7 @@
 
 #include "audit/ask_baseline.h"
 #include "audit/ask_score.h"
+#include "audit/ask_use.h"
 #include "audit/ask_window.h"
 
 namespace sallyport::audit {
@@ -62,6 +63,7 @@ class Asking {
       if (spec_.asks(question)) out_.questions.push_back(question);
     }
     out_.records = window_.records;
+    out_.fold = window_.fold;
     out_.end_seq = snapshot_.end_seq;
     out_.until = snapshot_.until;
     out_.open = snapshot_.open.size();
@@ -106,7 +108,7 @@ class Asking {
     }
     PastUse use;
     if (!suspects.empty() || !failing.empty()) {
-      auto read = read_use(snapshot_, spec_, suspects, failing, threads_);
+      auto read = read_use(snapshot_, spec_, window_, suspects, failing, threads_);
       if (!read) return std::unexpected(read.error());
       use = std::move(*read);
     }
@@ -127,15 +129,17 @@ class Asking {
   std::map<std::string, IpFacts> addresses() const {
     std::map<std::string, IpFacts> ips;
     for (const auto& [key, now] : window_.keys) {
-      for (const auto& [ip, source] : now.sources) {
-        if (ip.empty()) continue;
-        IpFacts& fact = ips[ip];
-        fact.ip = ip;
+      for (const auto& [id, source] : now.sources) {
+        if (id.ip.empty()) continue;
+        IpFacts& fact = ips[id.ip];
+        fact.ip = id.ip;
         fact.sum.place = source.place;
         fact.sum.requests += source.requests;
         fact.sum.refused += source.refused;
         fact.sum.claimed.insert(source.claimed.begin(), source.claimed.end());
-        if (!key.empty()) fact.keys.push_back(key);
+        if (!key.empty() && (fact.keys.empty() || fact.keys.back() != key)) {
+          fact.keys.push_back(key);
+        }
       }
     }
     return ips;
@@ -227,6 +231,11 @@ class Asking {
       words.emplace_back(
           "networks: no record of this span names one; the /16 (IPv6: /32) of the "
           "address is taken for it");
+    }
+    if (places && window_.fold != AddressFold::kNone) {
+      words.push_back(fmt::format(
+          "single addresses: there are too many; they are told apart by their {} and by place",
+          window_.fold == AddressFold::kSubnet ? "/24 (IPv6: /64)" : "/16 (IPv6: /32)"));
     }
     if (!only(Question::kInjection)) past_unknown();
     if (spec_.asks(Question::kInjection) && window_.scored == 0) {

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/address_network.h"
 #include "audit/column_scan.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -42,6 +43,9 @@ struct AskSpec {
   std::chrono::milliseconds baseline = std::chrono::hours(336);  // before the window; at most 31 d
   std::optional<std::string> key = {};                           // api_key_id: of this one alone
   std::size_t shown = 10;                                        // entries of a list
+  // Pairs of key and address in the window; beyond it addresses are told apart by their /24 (IPv6:
+  // /64), then by /16 and /32. Some 350 bytes each and thread.
+  std::size_t sources_max = 150'000;
   // What a key may spend, if somebody knows.
   std::function<std::vector<BudgetLine>(const std::string& key)> budgets = {};
 
@@ -119,7 +123,8 @@ struct AskAnswer {
   std::size_t keys_unexamined = 0;  // beyond the limit of one answer
   std::int64_t injection_scored = 0;
   double injection_per_hour_before = 0;
-  std::vector<std::string> unknown;  // in words
+  AddressFold fold = AddressFold::kNone;  // how closely addresses are told apart
+  std::vector<std::string> unknown;       // in words
   std::uint64_t end_seq = 1;
   std::optional<UtcTime> until;  // what the answer holds up to
   std::size_t open = 0;
@@ -128,8 +133,7 @@ struct AskAnswer {
   Judgement worst() const;
 };
 
-// kInvalid: the spans are not between a second and 31 days. kExhausted: more different sources than
-// one answer can look at. kCorrupt names a damaged file.
+// kInvalid: the spans are not between a second and 31 days. kCorrupt names a damaged file.
 Result<AskAnswer> ask(const ColumnSnapshot& snapshot, const AskSpec& spec, std::size_t threads = 2);
 
 std::string ask_json(const AskAnswer& answer);

@@ -10,6 +10,7 @@
 
 #include "audit/address_network.h"
 #include "audit/ask_hours.h"
+#include "audit/ask_past.h"
 #include "audit/flat_index.h"
 
 namespace sallyport::audit {
@@ -18,13 +19,6 @@ namespace {
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
 constexpr std::uint32_t kNobody = UINT32_MAX;
-
-Selection past(const AskSpec& spec) {
-  const UtcTime end = spec.at - spec.since;
-  Selection selection{.since = end - spec.baseline, .until = end};
-  selection.conditions.push_back(word_is(Column::kKind, std::string(name(Kind::kRequest))));
-  return selection;
-}
 
 // The places that a key was seen in just now; who is among them needs no further look.
 struct Recent {
@@ -277,162 +271,6 @@ class BaselineVisitor final : public ChunkVisitor {
   std::vector<Recent> recent_;            // by key
 };
 
-using Wanted = std::unordered_set<std::string_view>;
-
-class UseVisitor final : public ChunkVisitor {
- public:
-  UseVisitor(const Wanted& keys, const Wanted& addresses) : keys_(keys), addresses_(addresses) {}
-
-  PastUse use;
-
-  Result<bool> whole_file(const ColumnFile& file) override {
-    const auto sums = file.sums();
-    if (!sums) return std::unexpected(sums.error());
-    if (!*sums) return false;
-    const auto keys = file.dictionary(Column::kKey);
-    const auto ips = file.dictionary(Column::kIp);
-    const auto models = file.dictionary(Column::kModel);
-    for (const auto* read : {&keys, &ips, &models}) {
-      if (!*read) return std::unexpected(read->error());
-    }
-    for (std::size_t i = 0; i < (*sums)->keys().size(); ++i) {
-      const auto key = keys->word((*sums)->keys()[i].code);
-      if (!key || !keys_.contains(*key)) continue;
-      for (const std::uint32_t ip : (*sums)->ips(i)) keep(use.ips, *key, ips->word(ip));
-      for (const std::uint32_t model : (*sums)->models(i)) {
-        keep(use.models, *key, models->word(model));
-      }
-    }
-    for (std::uint32_t code = 1; !addresses_.empty() && code < ips->size(); ++code) {
-      if (!(*sums)->welcome(code) || !addresses_.contains(*ips->word(code))) continue;
-      use.welcome.emplace(*ips->word(code));
-    }
-    return true;
-  }
-
-  Result<void> begin_file(const ColumnFile& file) override {
-    const auto keys = file.dictionary(Column::kKey);
-    const auto ips = file.dictionary(Column::kIp);
-    const auto models = file.dictionary(Column::kModel);
-    const auto statuses = file.dictionary(Column::kStatus);
-    for (const auto* read : {&keys, &ips, &models, &statuses}) {
-      if (!*read) return std::unexpected(read->error());
-    }
-    key_words_ = *keys;
-    ip_words_ = *ips;
-    model_words_ = *models;
-    suspect_.assign(keys->size(), 0);
-    suspects_.clear();
-    for (std::uint32_t code = 1; code < keys->size(); ++code) {
-      if (!keys_.contains(*keys->word(code))) continue;
-      suspects_.push_back(code);
-      suspect_[code] = static_cast<std::uint32_t>(suspects_.size());
-    }
-    ips_.assign(suspects_.size() * ips->size(), false);
-    models_.assign(suspects_.size() * models->size(), false);
-    asked_.assign(ips->size(), 0);
-    for (std::uint32_t code = 1; code < ips->size(); ++code) {
-      asked_[code] = addresses_.contains(*ips->word(code));
-    }
-    success_.assign(statuses->size(), 0);
-    for (std::uint32_t code = 1; code < statuses->size(); ++code) {
-      success_[code] = statuses->word(code)->starts_with('2');
-    }
-    return {};
-  }
-
-  Result<void> visit(Chunk& chunk) override {
-    const std::uint32_t* keys = chunk.codes(Column::kKey);
-    const std::uint32_t* ips = chunk.codes(Column::kIp);
-    const std::uint32_t* statuses = chunk.codes(Column::kStatus);
-    const std::uint32_t* models = chunk.codes(Column::kModel);
-    for (const std::uint16_t row : chunk.rows()) {
-      if (success_[statuses[row]] == 0) continue;
-      if (asked_[ips[row]] != 0) note(use.welcome, ips[row]);
-      if (suspect_[keys[row]] == 0) continue;
-      const std::size_t suspect = suspect_[keys[row]] - 1;
-      ips_[suspect * ip_words_.size() + ips[row]] = true;
-      models_[suspect * model_words_.size() + models[row]] = true;
-    }
-    return {};
-  }
-
-  Result<void> end_file() override {
-    for (std::size_t i = 0; i < suspects_.size(); ++i) {
-      keep_used(use.ips, ips_, i, ip_words_);
-      keep_used(use.models, models_, i, model_words_);
-    }
-    return {};
-  }
-
- private:
-  using Words = std::map<std::string, std::set<std::string>>;
-
-  static void keep(Words& into, std::string_view key, std::optional<std::string_view> word) {
-    if (word) into[std::string(key)].emplace(*word);
-  }
-  void keep_used(Words& into, const std::vector<bool>& used, std::size_t at,
-                 const Dictionary& words) const {
-    const std::string_view key = *key_words_.word(suspects_[at]);
-    for (std::uint32_t code = 1; code < words.size(); ++code) {
-      if (used[at * words.size() + code]) keep(into, key, words.word(code));
-    }
-  }
-
-  void note(std::set<std::string>& into, std::uint32_t ip) {
-    into.emplace(*ip_words_.word(ip));
-    asked_[ip] = 0;
-  }
-
-  const Wanted& keys_;
-  const Wanted& addresses_;
-  Dictionary key_words_, ip_words_, model_words_;
-  std::vector<std::uint32_t> suspect_, suspects_;  // by code of a key, from 1; and back
-  std::vector<std::uint8_t> asked_, success_;
-  std::vector<bool> ips_, models_;  // by suspect, then by code
-};
-
-class AttemptsVisitor final : public ChunkVisitor {
- public:
-  explicit AttemptsVisitor(const std::optional<std::string>& key) : key_(key) {}
-
-  std::int64_t records = 0;
-  Result<bool> whole_file(const ColumnFile& file) override {
-    const auto sums = file.sums();
-    if (!sums) return std::unexpected(sums.error());
-    if (!*sums) return false;
-    const auto words = file.dictionary(Column::kKey);
-    if (!words) return std::unexpected(words.error());
-    for (const SumsKey& key : (*sums)->keys()) {
-      if (!key_ || words->word(key.code) == *key_) records += key.attempts;
-    }
-    return true;
-  }
-  Result<void> begin_file(const ColumnFile&) override { return {}; }
-  Result<void> visit(Chunk& chunk) override {
-    records += static_cast<std::int64_t>(chunk.rows().size());
-    return {};
-  }
-
- private:
-  const std::optional<std::string>& key_;
-};
-
-template <class V, class Make>
-Result<std::vector<std::unique_ptr<V>>> run(const ColumnSnapshot& snapshot,
-                                            const Selection& selection, std::size_t threads,
-                                            Make make) {
-  std::vector<std::unique_ptr<V>> visitors;
-  std::vector<ChunkVisitor*> pointers;
-  for (std::size_t i = 0; i < threads; ++i) {
-    visitors.push_back(make());
-    pointers.push_back(visitors.back().get());
-  }
-  const auto count = scan(snapshot, selection, pointers);
-  if (!count) return std::unexpected(count.error());
-  return visitors;
-}
-
 }  // namespace
 
 double PastKey::span_days() const {
@@ -448,7 +286,7 @@ Result<Baseline> read_baseline(const ColumnSnapshot& snapshot, const AskSpec& sp
   const bool places = spec.asks(Question::kKeys) || spec.asks(Question::kIps);
   Selection selection = past(spec);
   if (spec.key) selection.conditions.push_back(word_is(Column::kKey, *spec.key));
-  auto visitors = run<BaselineVisitor>(snapshot, selection, threads, [&] {
+  auto visitors = run_past<BaselineVisitor>(snapshot, selection, threads, [&] {
     return std::make_unique<BaselineVisitor>(spec, index, places);
   });
   if (!visitors) return std::unexpected(visitors.error());
@@ -461,48 +299,6 @@ Result<Baseline> read_baseline(const ColumnSnapshot& snapshot, const AskSpec& sp
   std::vector<PastKey> found = all.keys();
   for (std::size_t i = 0; i < keys.size(); ++i) out.keys.emplace(keys[i], std::move(found[i]));
   return out;
-}
-
-Result<PastUse> read_use(const ColumnSnapshot& snapshot, const AskSpec& spec,
-                         const std::vector<std::string>& keys,
-                         const std::set<std::string>& addresses, std::size_t threads) {
-  const Wanted wanted_keys(keys.begin(), keys.end());
-  const Wanted wanted_ips(addresses.begin(), addresses.end());
-  Wanted either = wanted_keys;
-  either.insert(wanted_ips.begin(), wanted_ips.end());
-  Selection selection = past(spec);
-  // One condition on two columns: of one of the keys, or from one of the addresses. A key's name
-  // that reads like an address costs a few rows more, nothing else.
-  selection.conditions.push_back(
-      {.columns = {Column::kKey, Column::kIp}, .word = [&](std::optional<std::string_view> word) {
-         return word && either.contains(*word);
-       }});
-  auto visitors = run<UseVisitor>(snapshot, selection, threads, [&] {
-    return std::make_unique<UseVisitor>(wanted_keys, wanted_ips);
-  });
-  if (!visitors) return std::unexpected(visitors.error());
-  PastUse out;
-  for (const auto& visitor : *visitors) {
-    for (auto& [key, words] : visitor->use.ips) out.ips[key].merge(words);
-    for (auto& [key, words] : visitor->use.models) out.models[key].merge(words);
-    out.welcome.merge(visitor->use.welcome);
-  }
-  return out;
-}
-
-Result<std::int64_t> past_attempts(const ColumnSnapshot& snapshot, const AskSpec& spec,
-                                   std::size_t threads) {
-  Selection selection = past(spec);
-  selection.conditions.push_back(
-      {.columns = {Column::kVerdict},
-       .word = [](std::optional<std::string_view> word) { return word && *word != "pass"; }});
-  if (spec.key) selection.conditions.push_back(word_is(Column::kKey, *spec.key));
-  auto visitors = run<AttemptsVisitor>(snapshot, selection, threads,
-                                       [&] { return std::make_unique<AttemptsVisitor>(spec.key); });
-  if (!visitors) return std::unexpected(visitors.error());
-  std::int64_t records = 0;
-  for (const auto& visitor : *visitors) records += visitor->records;
-  return records;
 }
 
 }  // namespace sallyport::audit

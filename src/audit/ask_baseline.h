@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was usual before the window, for the keys and addresses that were seen in it: one pass over
-// the columns for the keys, another for the few that look suspicious.
+// What was usual before the window, for the keys that were seen in it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +15,6 @@
 namespace sallyport::audit {
 
 inline constexpr std::size_t kAskKeysMax = 16'384;  // examined in one answer: the busiest
-inline constexpr std::size_t kAskSuspectsMax = 256;
 
 // From one country and network, with success.
 struct PastPlace {
@@ -49,18 +46,5 @@ struct Baseline {
 // Of finished requests with one of `keys`, or with any key where `keys` says so; money of all.
 Result<Baseline> read_baseline(const ColumnSnapshot& snapshot, const AskSpec& spec,
                                const std::vector<std::string>& keys, std::size_t threads);
-
-// What some keys used, and whether some addresses had ever success.
-struct PastUse {
-  std::map<std::string, std::set<std::string>> ips, models;  // by key
-  std::set<std::string> welcome;                             // addresses
-};
-Result<PastUse> read_use(const ColumnSnapshot& snapshot, const AskSpec& spec,
-                         const std::vector<std::string>& keys,
-                         const std::set<std::string>& addresses, std::size_t threads);
-
-// Injection attempts before the window.
-Result<std::int64_t> past_attempts(const ColumnSnapshot& snapshot, const AskSpec& spec,
-                                   std::size_t threads);
 
 }  // namespace sallyport::audit

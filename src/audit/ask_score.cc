@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <set>
 
 namespace sallyport::audit {
 namespace {
@@ -101,7 +102,7 @@ class KeyJudge {
     for (const auto& [geo, networks] : f_.past.places) {
       for (const auto& [network, place] : networks) {
         if (!is_home(place)) continue;
-        home_networks_.push_back(geo + " " + network);
+        home_networks_.insert(geo + " " + network);
         if (home_countries_.empty() || home_countries_.back() != geo) {
           home_countries_.push_back(geo);
         }
@@ -110,8 +111,8 @@ class KeyJudge {
   }
 
   void find_visitors() {
-    for (const auto& [ip, now] : f_.now.sources) {
-      Source source{.ip = ip,
+    for (const auto& [id, now] : f_.now.sources) {
+      Source source{.ip = id.ip,
                     .geo = now.place.geo,
                     .asn = now.place.asn,
                     .network = now.place.network,
@@ -119,17 +120,19 @@ class KeyJudge {
                     .refused = now.refused};
       const std::string geo = now.place.geo.value_or("");
       const std::string place = geo + " " + now.place.network_id;
-      source.is_new = known_ && std::ranges::find(home_networks_, place) == home_networks_.end();
+      source.is_new = known_ && !home_networks_.contains(place);
       if (f_.use != nullptr) {
         const auto used = f_.use->ips.find(f_.key);
-        source.new_address = known_ && (used == f_.use->ips.end() || !used->second.contains(ip));
+        source.new_address = known_ && (used == f_.use->ips.end() || !used->second.contains(id.ip));
       }
       if (source.is_new) {
         visitors_ += now.requests;
         visitor_refusals_ += now.refused;
         const bool abroad = std::ranges::find(home_countries_, geo) == home_countries_.end();
         if (abroad && !geo.empty()) note(new_countries_, geo);
-        note(new_networks_, now.place.network_id);
+        if (new_seen_.insert(now.place.network_id).second) {
+          new_networks_.push_back(now.place.network_id);
+        }
       }
       out_.sources.push_back(std::move(source));
     }
@@ -198,8 +201,8 @@ class KeyJudge {
   // Always the same few addresses: a machine, and machines do not travel.
   bool machine(std::vector<Reason>& found) const {
     if (f_.use == nullptr || out_.past_days < 3 || f_.past.requests < 60) return false;
-    const auto used = f_.use->ips.find(f_.key);
-    if (used == f_.use->ips.end() || used->second.size() > 6 || home_networks_.size() > 2) {
+    const auto used = f_.use->some_ips.find(f_.key);
+    if (used == f_.use->some_ips.end() || used->second.size() > 6 || home_networks_.size() > 2) {
       return false;
     }
     const bool abroad = !new_countries_.empty();
@@ -290,7 +293,8 @@ class KeyJudge {
   const KeyFacts& f_;
   KeyFinding out_;
   bool known_ = false;
-  std::vector<std::string> home_networks_, home_countries_, new_countries_, new_networks_;
+  std::set<std::string> home_networks_, new_seen_;  // there may be very many
+  std::vector<std::string> home_countries_, new_countries_, new_networks_;
   std::int64_t visitors_ = 0, visitor_refusals_ = 0;
 };
 
@@ -328,9 +332,11 @@ IpFinding judge_ip(const IpFacts& facts) {
                            fmt::format("refused {} times (401, 403)", facts.sum.refused)});
     if (facts.welcome) out.reasons.push_back({"known_address", -2, "it had success before"});
     if (facts.sum.claimed.size() >= 3) {
-      out.reasons.push_back({"many_keys_claimed", 2.5,
-                             fmt::format("claimed {}{} different keys", facts.sum.claimed.size(),
-                                         facts.sum.claimed.size() >= 16 ? " or more" : "")});
+      out.reasons.push_back(
+          {"many_keys_claimed", 2.5,
+           fmt::format("claimed {}{} different keys",
+                       std::min(facts.sum.claimed.size(), WindowSource::kClaimedMax),
+                       facts.sum.claimed.size() >= WindowSource::kClaimedMax ? " or more" : "")});
     }
   }
   for (const Reason& reason : out.reasons) out.score += reason.points;

@@ -8,6 +8,7 @@
 
 #include "audit/ask.h"
 #include "audit/ask_baseline.h"
+#include "audit/ask_use.h"
 #include "audit/ask_window.h"
 
 namespace sallyport::audit {

@@ -2,6 +2,7 @@
 // The sums of a file say what its rows say: whatever is asked, the answer is the same.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -113,8 +114,12 @@ TEST(AskSums, SayWhatTheRowsSay) {
         for (const std::size_t threads : {1, 2, 3}) {
           const auto answer = ask(*other, spec, threads);
           ASSERT_TRUE(answer) << answer.error().what;
-          ASSERT_EQ(ask_json(*answer), json)
-              << "seed " << seed << ", question " << i << ", " << threads << " threads";
+          const std::string said = ask_json(*answer);
+          const auto at = std::ranges::mismatch(said, json).in1 - said.begin();
+          const std::size_t from = static_cast<std::size_t>(at) - std::min<std::size_t>(at, 200);
+          ASSERT_TRUE(said == json) << said.substr(from, 250) << "\ninstead of\n"
+                                    << json.substr(from, 250) << "\nseed " << seed << ", question "
+                                    << i << ", " << threads << " threads";
         }
       }
     }

@@ -2,9 +2,11 @@
 // Stories of a week and of five minutes after it, and what the four questions say to them.
 #include "audit/ask.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "audit/column_writer.h"
 
@@ -86,7 +88,8 @@ class Story {
     now({.key = "machine", .ip = "198.51.100.5", .asn = 64501}, 1);
   }
 
-  AskAnswer ask(std::vector<Question> questions = {}, std::size_t threads = 2) {
+  AskAnswer ask(std::vector<Question> questions = {}, std::size_t threads = 2,
+                std::size_t sources_max = 150'000) {
     std::ranges::sort(events_, {}, &Event::timestamp_utc);
     ColumnSnapshot snapshot;
     for (std::size_t i = 0; i < events_.size();) {
@@ -96,7 +99,8 @@ class Story {
     }
     snapshot.end_seq = events_.size() + 1;
     snapshot.until = events_.back().timestamp_utc;
-    auto answer = audit::ask(snapshot, {.questions = std::move(questions), .at = kNow}, threads);
+    const AskSpec spec{.questions = std::move(questions), .at = kNow, .sources_max = sources_max};
+    auto answer = audit::ask(snapshot, spec, threads);
     EXPECT_TRUE(answer) << answer.error().what;
     return answer ? std::move(*answer) : AskAnswer();
   }
@@ -316,6 +320,78 @@ TEST(Ask, OneThreadSaysWhatTwoSay) {
   story.now(kThiefA, 40);
   story.now({.status = 403, .verdict = "block", .score = 0.95}, 7);
   EXPECT_EQ(ask_json(story.ask({}, 1)), ask_json(story.ask({}, 2)));
+}
+
+// 4,000 addresses try keys, half of them of IPv6; 1,000 in two countries use a stolen one.
+void attack_with_a_botnet(Story& story) {
+  for (int i = 0; i < 4'000; ++i) {
+    const std::string ip = i % 2 == 0
+                               ? fmt::format("203.0.{}.{}", i / 400, i % 200)
+                               : fmt::format("2001:db8:{:x}:{:x}::{:x}", i / 1'000, i / 100, i + 1);
+    story.add({.key = "",
+               .ip = ip,
+               .geo = "RO",
+               .asn = 64700 + i / 1'000,
+               .status = 401,
+               .claimed = "kid" + std::to_string(i % 40)},
+              kNow - 5min + 50ms * i);
+  }
+  for (int i = 0; i < 1'000; ++i) {
+    Call call = i % 3 == 0 ? kThiefA : kThiefB;
+    call.ip = fmt::format("198.18.{}.{}", i % 7, i / 7);
+    story.add(call, kNow - 4min + 100ms * i);
+  }
+}
+
+TEST(Ask, ABotnetDoesNotKeepItFromAnAnswer) {
+  struct {
+    std::size_t sources_max;
+    AddressFold fold;
+    const char* ip;  // of the stolen key's sources, the first
+  } const cases[] = {
+      {150'000, AddressFold::kNone, "198.18.0.0"},
+      {1'500, AddressFold::kSubnet, "198.18.1.0/24"},
+      {100, AddressFold::kNetwork, "198.18.0.0/16"},
+      {2, AddressFold::kNetwork, "198.18.0.0/16"},
+  };
+  for (const auto& c : cases) {
+    Story story;
+    story.usual_now();
+    attack_with_a_botnet(story);
+    const AskAnswer answer = story.ask({}, 1, c.sources_max);
+    const std::string report = ask_text(answer);
+    EXPECT_EQ(answer.fold, c.fold) << c.sources_max;
+    EXPECT_EQ(report.contains("single addresses"), c.fold != AddressFold::kNone) << report;
+    ASSERT_EQ(answer.keys.size(), 1u) << report;
+    EXPECT_EQ(answer.keys[0].key, "app");
+    EXPECT_EQ(answer.keys[0].judgement, Judgement::kCritical) << report;
+    std::set<std::string> countries;
+    for (const Source& source : answer.keys[0].sources) countries.insert(source.geo.value_or(""));
+    EXPECT_TRUE(countries.contains("VN") && countries.contains("BR")) << "places stay apart";
+    EXPECT_EQ(answer.keys[0].sources[0].ip, c.ip);
+    EXPECT_FALSE(answer.ips.empty()) << report;
+    for (const std::size_t threads : {2, 3}) {
+      EXPECT_TRUE(ask_json(story.ask({}, threads, c.sources_max)) == ask_json(answer)) << threads;
+    }
+  }
+}
+
+TEST(Ask, AFoldedAddressIsKnownByItsRange) {
+  Story story;
+  story.now({.ip = "192.0.2.200"}, 2);  // home, but not this address
+  story.now({.key = "machine", .ip = "198.51.100.5", .asn = 64501}, 1);
+  story.now({.ip = "203.0.113.7", .geo = "FR", .asn = 64610, .model = "gpt-5-pro"}, 30);
+  for (const std::size_t sources_max : {150'000, 1}) {
+    const AskAnswer answer = story.ask({Question::kKeys}, 2, sources_max);
+    ASSERT_FALSE(answer.keys.empty());
+    const auto& sources = answer.keys[0].sources;
+    const char* const ip = sources_max == 1 ? "192.0.0.0/16" : "192.0.2.200";
+    const auto home = std::ranges::find(sources, ip, &Source::ip);
+    ASSERT_NE(home, sources.end()) << ask_text(answer);
+    EXPECT_EQ(home->new_address, sources_max != 1);
+    EXPECT_EQ(sources[0].geo, "FR");
+    EXPECT_TRUE(sources[0].new_address);
+  }
 }
 
 // Weeks of other noise, and nobody is accused of theft.

@@ -12,6 +12,7 @@ namespace sallyport::audit {
 namespace {
 
 constexpr std::size_t kSomeMax = 16;
+constexpr std::size_t kRememberedMax = 65'536;  // places in the map, to save the search
 constexpr std::size_t kModelsMax = 64;
 constexpr std::size_t kSeqsMax = 8;
 constexpr std::size_t kClaimsMax = 4'096;
@@ -28,8 +29,64 @@ void keep_some(std::set<std::string>& into, std::optional<std::string_view> word
 bool is_refusal(std::string_view status) { return status == "401" || status == "403"; }
 bool is_success(std::string_view status) { return status.starts_with('2'); }
 
+void merge(WindowSource& into, WindowSource& from) {
+  into.requests += from.requests;
+  into.refused += from.refused;
+  into.claimed.merge(from.claimed);
+  while (into.claimed.size() > WindowSource::kClaimedMax) into.claimed.erase(into.claimed.begin());
+}
+
+SourceId source_id(std::string_view ip, const Place& place, AddressFold fold) {
+  if (fold == AddressFold::kNone) return {std::string(ip), {}};
+  return {fold_address(ip, fold), place.geo.value_or("") + " " + place.asn.value_or("")};
+}
+
+void count_sources(Window& window) {
+  window.sources = 0;
+  for (const auto& [key, now] : window.keys) {
+    window.sources += now.sources.size();
+    for (const auto& [id, source] : now.sources) window.sources += source.claimed.size();
+  }
+}
+
+void fold(Window& window, AddressFold fold) {
+  window.fold = fold;
+  for (auto& [key, now] : window.keys) {
+    std::map<SourceId, WindowSource> folded;
+    while (!now.sources.empty()) {
+      const auto first = now.sources.extract(now.sources.begin());
+      WindowSource& source = first.mapped();
+      const SourceId id = source_id(first.key().ip, source.place, fold);
+      const auto known = folded.find(id);
+      if (known == folded.end()) {
+        folded.emplace(id, std::move(source));
+      } else {
+        merge(known->second, source);
+      }
+    }
+    now.sources = std::move(folded);
+  }
+  count_sources(window);
+}
+
+// How far is decided by how many there are in all: what is folded does not depend on the order.
+void fold_beyond(Window& window, std::size_t sources_max) {
+  while (window.sources > sources_max && window.fold != AddressFold::kNetwork) {
+    fold(window, window.fold == AddressFold::kNone ? AddressFold::kSubnet : AddressFold::kNetwork);
+  }
+}
+
+// From where it was last to where it is then.
+void note_move(WindowKey& key, const std::string& geo, std::int64_t at_ms) {
+  if (key.last_geo.empty() || key.last_geo == geo) return;
+  ++key.switches;
+  key.switch_ms_min = std::min(key.switch_ms_min, at_ms - key.last_ms);
+}
+
 class WindowVisitor final : public ChunkVisitor {
  public:
+  explicit WindowVisitor(std::size_t sources_max) : sources_max_(sources_max) {}
+
   Window window;
 
   Result<void> begin_file(const ColumnFile& file) override {
@@ -52,8 +109,11 @@ class WindowVisitor final : public ChunkVisitor {
     repeated_ = chunk.numbers(Column::kRepeated);
     scores_ = chunk.numbers(Column::kScore);
     for (const std::uint16_t row : chunk.rows()) take(row, chunk.seq(row));
-    if (window.sources <= kAskSourcesMax) return {};
-    return fail(Code::kExhausted, "too many different sources in this span: ask for a shorter one");
+    if (window.sources > sources_max_) {
+      fold_beyond(window, sources_max_);
+      sources_.clear();
+    }
+    return {};
   }
 
  private:
@@ -93,13 +153,18 @@ class WindowVisitor final : public ChunkVisitor {
     WindowSource& source = source_of(*key, row);
     source.requests += times;
     if (is_refusal(status)) source.refused += times;
-    keep_some(source.claimed, word(Column::kClaimedKid, row));
+    claimed(source, word(Column::kClaimedKid, row));
     keep_some(key->kids, word(Column::kKid, row));
     if (is_refusal(status)) claim(row, times);
     window.with_geo += source.place.geo.has_value();
     window.with_asn += source.place.asn.has_value();
     if (is_success(status)) moved(*key, source, times_[row]);
     if (code(Column::kVerdict, row) != 0) injection(*key, row, seq, status);
+  }
+
+  void claimed(WindowSource& source, std::optional<std::string_view> kid) {
+    if (!kid || source.claimed.size() >= WindowSource::kClaimedMax) return;
+    window.sources += source.claimed.emplace(*kid).second;
   }
 
   void claim(std::uint16_t row, std::int64_t times) {
@@ -125,28 +190,31 @@ class WindowVisitor final : public ChunkVisitor {
   WindowSource& source_of(WindowKey& key, std::uint16_t row) {
     const std::uint64_t pair =
         std::uint64_t{code(Column::kKey, row)} << 32 | code(Column::kIp, row);
+    if (sources_.size() > kRememberedMax) sources_.clear();
     WindowSource*& known = sources_[pair];
     if (known != nullptr) return *known;
     const std::string ip = text(word(Column::kIp, row));
-    const auto [at, fresh] = key.sources.try_emplace(ip);
-    known = &at->second;
-    if (!fresh) return *known;
-    ++window.sources;
     const auto copy = [&](Column column) -> std::optional<std::string> {
       const auto found = word(column, row);
       return found ? std::optional<std::string>(*found) : std::nullopt;
     };
-    known->place = {copy(Column::kGeo), copy(Column::kAsn), copy(Column::kNetwork), {}};
-    known->place.network_id = network_of(known->place.asn, ip);
+    Place place{copy(Column::kGeo), copy(Column::kAsn), copy(Column::kNetwork), {}};
+    const auto [at, fresh] = key.sources.try_emplace(source_id(ip, place, window.fold));
+    known = &at->second;
+    if (!fresh) return *known;
+    ++window.sources;
+    place.network_id = network_of(place.asn, ip);
+    known->place = std::move(place);
     return *known;
   }
 
   static void moved(WindowKey& key, const WindowSource& source, std::int64_t at_ms) {
     if (!source.place.geo) return;
-    if (!key.last_geo.empty() && key.last_geo != *source.place.geo) {
-      ++key.switches;
-      key.switch_ms_min = std::min(key.switch_ms_min, at_ms - key.last_ms);
+    if (key.last_geo.empty()) {
+      key.first_geo = *source.place.geo;
+      key.first_ms = at_ms;
     }
+    note_move(key, *source.place.geo, at_ms);
     key.last_geo = *source.place.geo;
     key.last_ms = at_ms;
   }
@@ -170,6 +238,7 @@ class WindowVisitor final : public ChunkVisitor {
     }
   }
 
+  const std::size_t sources_max_;
   std::array<Dictionary, kColumns> words_;
   std::array<const std::uint32_t*, kColumns> codes_{};
   const std::int64_t* times_ = nullptr;
@@ -189,6 +258,7 @@ void merge(WindowInjection& into, WindowInjection& from) {
   into.categories.merge(from.categories);
   into.ips.merge(from.ips);
   into.seqs.insert(into.seqs.end(), from.seqs.begin(), from.seqs.end());
+  if (into.seqs.size() > kSeqsMax) into.seqs.resize(kSeqsMax);
 }
 
 // `from` is later than `into`.
@@ -199,14 +269,18 @@ void merge(WindowKey& into, WindowKey& from) {
   into.cost += from.cost;
   for (const auto& [model, count] : from.models) into.models[model] += count;
   for (const auto& [hour, count] : from.hours) into.hours[hour] += count;
-  for (auto& [ip, source] : from.sources) {
-    const auto [at, fresh] = into.sources.try_emplace(ip, source);
-    if (fresh) continue;
-    at->second.requests += source.requests;
-    at->second.refused += source.refused;
-    at->second.claimed.merge(source.claimed);
-  }
+  into.sources.merge(from.sources);  // what is known already stays behind
+  for (auto& [id, source] : from.sources) merge(into.sources.at(id), source);
   into.kids.merge(from.kids);
+  if (!from.last_geo.empty()) {
+    note_move(into, from.first_geo, from.first_ms);
+    if (into.last_geo.empty()) {
+      into.first_geo = from.first_geo;
+      into.first_ms = from.first_ms;
+    }
+    into.last_geo = from.last_geo;
+    into.last_ms = from.last_ms;
+  }
   into.switches += from.switches;
   into.switch_ms_min = std::min(into.switch_ms_min, from.switch_ms_min);
   merge(into.injection, from.injection);
@@ -225,7 +299,7 @@ Result<Window> read_window(const ColumnSnapshot& snapshot, const AskSpec& spec,
   std::vector<std::unique_ptr<WindowVisitor>> visitors;
   std::vector<ChunkVisitor*> pointers;
   for (std::size_t i = 0; i < threads; ++i) {
-    visitors.push_back(std::make_unique<WindowVisitor>());
+    visitors.push_back(std::make_unique<WindowVisitor>(spec.sources_max));
     pointers.push_back(visitors.back().get());
   }
   const auto count = scan(snapshot, selection, pointers);
@@ -233,14 +307,18 @@ Result<Window> read_window(const ColumnSnapshot& snapshot, const AskSpec& spec,
   Window window = std::move(visitors.front()->window);
   for (std::size_t i = 1; i < threads; ++i) {
     Window& more = visitors[i]->window;
+    if (more.fold < window.fold) fold(more, window.fold);
+    if (window.fold < more.fold) fold(window, more.fold);
     for (auto& [key, from] : more.keys) merge(window.keys[key], from);
     window.records += more.records;
     window.with_geo += more.with_geo;
     window.with_asn += more.with_asn;
     window.scored += more.scored;
-    window.sources += more.sources;
     for (const auto& [kid, claims] : more.claims) window.claims[kid] += claims;
+    visitors[i].reset();
   }
+  count_sources(window);
+  fold_beyond(window, spec.sources_max);
   return window;
 }
 
