@@ -72,7 +72,9 @@ Result<void> ColumnBuilder::begin() {
     }
   }
   load_files();
-  return begin_live();
+  auto begun = begin_live();
+  if (begun) publish();
+  return begun;
 }
 
 void ColumnBuilder::load_files() {
@@ -213,7 +215,9 @@ Result<void> ColumnBuilder::rebuild(std::uint64_t from, std::uint64_t end) {
       auto kept = keep(writer);
       if (!kept) return std::unexpected(kept.error());
       const std::lock_guard lock(mutex_);
-      if (auto done = insert(std::move(*kept)); !done) return done;
+      const auto done = insert(std::move(*kept));
+      publish();
+      if (!done) return done;
     }
     if (read) continue;
     if (read.error().code == Code::kUnavailable) return std::unexpected(read.error());
@@ -276,14 +280,19 @@ Result<bool> ColumnBuilder::piece(std::uint64_t durable_seq) {
   });
   if (!read && read.error().code == Code::kUnavailable) return std::unexpected(read.error());
   if (!read) {
-    if (const auto done = step_over(read.error()); !done) return std::unexpected(done.error());
+    const auto done = step_over(read.error());
+    publish();
+    if (!done) return std::unexpected(done.error());
     return true;
   }
   if (full(*live_)) {
-    if (const auto done = seal(); !done) return std::unexpected(done.error());
+    const auto done = seal();
+    publish();
+    if (!done) return std::unexpected(done.error());
   } else if (live_->rows() >= saved_rows_ + options_.saved_rows) {
     save();
   }
+  publish();
   return follower_->next_seq() <= durable_seq;
 }
 
@@ -381,17 +390,26 @@ bool ColumnBuilder::drop_damaged() {
     at = sealed_.erase(at);
   }
   if (sealed_.size() == before) return false;
+  publish();
   gaps_ = true;
   wake_.notify_all();
   return true;
 }
 
+void ColumnBuilder::publish() {
+  published_.rows = counters_.rows;
+  published_.files = counters_.files;
+  published_.rebuilt = counters_.rebuilt;
+  published_.next_seq = live_->next_seq();
+  published_.live_rows = live_->rows();
+}
+
 ColumnBuilder::Counters ColumnBuilder::counters() const {
-  const std::lock_guard lock(mutex_);
-  Counters out = counters_;
-  out.next_seq = live_->next_seq();
-  out.live_rows = live_->rows();
-  return out;
+  return {.rows = published_.rows,
+          .files = published_.files,
+          .rebuilt = published_.rebuilt,
+          .next_seq = published_.next_seq,
+          .live_rows = published_.live_rows};
 }
 
 void ColumnBuilder::start(std::function<std::uint64_t()> durable_seq) {

@@ -84,6 +84,7 @@ class ColumnBuilder {
     std::uint64_t rows = 0, files = 0, rebuilt = 0, next_seq = 0;
     std::size_t live_rows = 0;
   };
+  // As of the last piece of work; any thread, without waiting.
   Counters counters() const;
 
  private:
@@ -120,6 +121,7 @@ class ColumnBuilder {
   }
   void save();
   void forget_pruned();
+  void publish();  // under the lock
   void run(const std::function<std::uint64_t()>& durable_seq);
 
   FileSystem* const disk_;
@@ -145,6 +147,13 @@ class ColumnBuilder {
   std::string told_;  // the failure that the operator has read last
   Counters counters_;
   std::thread thread_;
+
+  // What counters() says.
+  struct Published {
+    std::atomic<std::uint64_t> rows{0}, files{0}, rebuilt{0}, next_seq{0};
+    std::atomic<std::size_t> live_rows{0};
+  };
+  Published published_;
 };
 
 }  // namespace sallyport::audit

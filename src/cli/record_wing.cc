@@ -47,6 +47,24 @@ void RecordWing::start(std::vector<const MetricSource*> metrics) {
   if (courier_) ground_.house.spawn(courier_->run(ground_.house));
 }
 
+void RecordWing::Told::collect(MetricSink& sink) const {
+  wing_.traffic_.collect(sink);
+  if (!wing_.columns_) return;
+  const audit::ColumnBuilder::Counters counters = wing_.columns_->counters();
+  const std::uint64_t durable = wing_.recorder_.durable_seq();
+  const std::uint64_t behind = durable < counters.next_seq ? 0 : durable - counters.next_seq + 1;
+  sink.counter("sallyport_columns_records", "Records taken into the columns since the start.", {},
+               static_cast<double>(counters.rows));
+  sink.gauge("sallyport_columns_behind", "Durable records that the columns do not hold yet.", {},
+             static_cast<double>(behind));
+  sink.counter("sallyport_columns_files", "Files of columns made since the start.", {},
+               static_cast<double>(counters.files));
+  sink.counter("sallyport_columns_rebuilt", "Files of columns that were damaged or old.", {},
+               static_cast<double>(counters.rebuilt));
+  sink.gauge("sallyport_columns_live_records", "Records of the unfinished file.", {},
+             static_cast<double>(counters.live_rows));
+}
+
 void RecordWing::add_routes(admin::Routes& routes, const meter::Ledger& ledger) {
   admin::add_sink_routes(routes, {*sinks_, ground_.house});
   if (columns_) {

@@ -33,7 +33,8 @@ class RecordWing {
   bool enabled() const { return journal_.has_value(); }
   const std::optional<std::string>& journal() const { return journal_; }  // its folder
   const notify::Sinks& sinks() const { return *sinks_; }
-  const MetricSource& traffic() const { return traffic_; }
+  // Calls by key, and how far the columns are.
+  const MetricSource& traffic() const { return told_; }
 
   // `metrics` is what the receivers that want metrics are given.
   void start(std::vector<const MetricSource*> metrics);
@@ -42,6 +43,15 @@ class RecordWing {
   void stop();
 
  private:
+  class Told final : public MetricSource {
+   public:
+    explicit Told(const RecordWing& wing) : wing_(wing) {}
+    void collect(MetricSink& sink) const override;
+
+   private:
+    const RecordWing& wing_;
+  };
+
   RecordWing(Ground ground, Record record, const Geography& places);
 
   Ground ground_;
@@ -53,6 +63,7 @@ class RecordWing {
   std::unique_ptr<notify::Sinks> sinks_;
   std::unique_ptr<audit::LogCourier> courier_;     // null: nobody to bring checkpoints to
   std::unique_ptr<audit::ColumnBuilder> columns_;  // null: there is no journal
+  const Told told_{*this};
 };
 
 }  // namespace sallyport::cli
