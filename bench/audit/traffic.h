@@ -69,6 +69,11 @@ class Traffic {
     e.latency_ms = static_cast<std::int64_t>(200 + take(8'000));
     e.tokens_input = static_cast<std::int64_t>(take(4'000));
     e.tokens_output = static_cast<std::int64_t>(take(1'500));
+    e.ttft_ms = *e.latency_ms / 3;
+    e.stream = take(2) == 0;
+    e.request_bytes = 400 + *e.tokens_input * 4;
+    e.response_bytes = 300 + *e.tokens_output * 4;
+    e.tokens_estimated = false;
     e.tokens_cached = static_cast<std::int64_t>(take(4) == 0 ? 1'024 : 0);
     e.cost_usd = NanoUsd{dear ? 4'000'000'000 : *e.tokens_input * 150 + *e.tokens_output * 600};
     e.injection = Injection{.score = static_cast<double>(attack ? 900 : take(100)) / 1'000,

@@ -128,6 +128,20 @@ const char* kConditions[] = {
     "repeated>10",
     "claimed_kid=kid1*",
     "tokens_output=1",
+    "stream=true",
+    "ttft_ms>1000",
+    "pii=phone",
+    "pii=pho*",
+    "pii!=phone",
+    "pii=email,phone",
+    "pii.count>=3",
+    "charged_usd>0.5",
+    "severity=high",
+    "detector!=detector_1",
+    "incident=null",
+    "finding.score>=10.5",
+    "tags=owasp-llm*",
+    "categories=exfiltration",
 };
 const char* kMeasures[] = {"count",
                            "requests",
@@ -139,10 +153,13 @@ const char* kMeasures[] = {"count",
                            "distinct:model",
                            "max:timestamp_utc",
                            "sum:tokens_output",
+                           "sum:charged_usd",
+                           "max:finding.score",
+                           "sum:pii.count",
                            "min:injection.score"};
-constexpr Column kGroupBy[] = {Column::kKey,    Column::kIp,    Column::kGeo,
-                               Column::kStatus, Column::kModel, Column::kKind,
-                               Column::kAsn,    Column::kError, Column::kVerdict};
+constexpr Column kGroupBy[] = {Column::kKey,     Column::kIp,     Column::kGeo, Column::kStatus,
+                               Column::kModel,   Column::kKind,   Column::kAsn, Column::kError,
+                               Column::kVerdict, Column::kStream, Column::kPii, Column::kDetector};
 
 AggregateSpec random_spec(std::mt19937_64& random) {
   const auto below = [&](std::size_t n) { return random() % n; };
@@ -171,6 +188,21 @@ std::string shown(const AggregateSpec& spec, std::vector<AggregateRow> rows) {
   AggregateAnswer answer;
   answer.rows = std::move(rows);
   return aggregate_csv(spec, answer);
+}
+
+TEST(Aggregate, EveryFieldOfTheLineHasAColumnButThoseThatAreNeverTwiceTheSame) {
+  const std::set<std::string_view> without = {
+      "request_id", "upstream_request_id", "detail", "seq", "crc", "synced"};
+  for (const EventField& field : event_fields()) {
+    const std::string members = std::string(field.name) + ".";
+    bool has = false;
+    for (std::size_t c = 0; c < kColumns; ++c) {
+      const ColumnRow& row = row_of(static_cast<Column>(c));
+      EXPECT_EQ(static_cast<std::size_t>(row.column), c);
+      has = has || row.name == field.name || row.name.starts_with(members);
+    }
+    EXPECT_NE(has, without.contains(field.name)) << field.name;
+  }
 }
 
 TEST(Aggregate, AnyQuestionHasTheAnswerOfTheLines) {

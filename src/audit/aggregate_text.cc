@@ -120,8 +120,6 @@ std::vector<Measure> usual_measures() {
 
 std::string value_text(const Measure& measure, std::int64_t value) {
   if (stands_alone(measure.sum) || measure.sum == Sum::kDistinct) return std::to_string(value);
-  if (measure.column == Column::kScore)
-    return fmt::format("{:.3f}", static_cast<double>(value) / 1000);
   return number_text(measure.column, value);
 }
 

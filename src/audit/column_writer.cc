@@ -82,25 +82,36 @@ Result<ColumnWriter> ColumnWriter::resume(const ColumnFile& file) {
   return out;
 }
 
+void ColumnWriter::put_value(std::size_t column, std::int64_t value) {
+  std::vector<std::int64_t>& values = block_[column];
+  const std::int64_t null = has_words(static_cast<Column>(column)) ? 0 : kNoNumber;
+  const std::size_t row = rows_ % kBlockRows;
+  if (values.empty() && (value == null || row > 0)) {
+    if (value == null) return;
+    values.resize(row, null);
+  }
+  values.push_back(value);
+}
+
 void ColumnWriter::append(const Event& event) {
   for (std::size_t c = 0; c < kColumns; ++c) {
     const auto column = static_cast<Column>(c);
     if (has_words(column)) {
       const auto word = word_of(column, event, scratch_);
-      block_[c].push_back(word ? code_of(words_[c], *word) : 0);
+      put_value(c, word ? code_of(words_[c], *word) : 0);
     } else {
-      block_[c].push_back(number_of(column, event).value_or(kNoNumber));
+      put_value(c, number_of(column, event).value_or(kNoNumber));
     }
   }
   end_row(event.timestamp_utc.time_since_epoch().count());
 }
 
 void ColumnWriter::append_unknown(UtcTime time) {
-  for (std::size_t c = 0; c < kColumns; ++c) {
-    block_[c].push_back(has_words(static_cast<Column>(c)) ? 0 : kNoNumber);
-  }
   const std::int64_t ms = time.time_since_epoch().count();
-  block_[static_cast<std::size_t>(Column::kTime)].back() = ms;
+  for (std::size_t c = 0; c < kColumns; ++c) {
+    const std::int64_t null = has_words(static_cast<Column>(c)) ? 0 : kNoNumber;
+    put_value(c, static_cast<Column>(c) == Column::kTime ? ms : null);
+  }
   end_row(ms);
 }
 
@@ -127,6 +138,10 @@ BlockEntry ColumnWriter::pack(std::size_t column, std::string& bytes) const {
   entry.offset = bytes.size();
   std::int64_t low = INT64_MAX, high = INT64_MIN;
   bool some_null = false;
+  if (values.empty() && words) {  // null throughout
+    entry.codes[0] = 1;
+    low = high = 0;
+  }
   for (const std::int64_t value : values) {
     if (words) {
       const auto code = static_cast<std::uint64_t>(value);

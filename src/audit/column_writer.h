@@ -57,6 +57,7 @@ class ColumnWriter {
   };
 
   std::uint32_t code_of(Words& words, std::string_view word);
+  void put_value(std::size_t column, std::int64_t value);
   void end_row(std::int64_t time_ms);
   void pack_blocks();
   BlockEntry pack(std::size_t column, std::string& bytes) const;
@@ -66,7 +67,8 @@ class ColumnWriter {
   std::size_t word_bytes_ = 0;
   std::int64_t min_ms_ = INT64_MAX, max_ms_ = INT64_MIN, last_ms_ = 0;
   std::array<Words, kColumns> words_;
-  std::array<std::vector<std::int64_t>, kColumns> block_;  // the rows that fill no block yet
+  // The rows that fill no block yet; nothing for a column that has only been null in them.
+  std::array<std::vector<std::int64_t>, kColumns> block_;
   std::array<Packed, kColumns> packed_;
   std::string scratch_;
 };

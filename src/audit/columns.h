@@ -47,12 +47,39 @@ enum class Column : std::uint8_t {
   kTokensIn,
   kTokensOut,
   kTokensCached,
-  kCost,  // nano-USD
+  kCost,
   kRepeated,
+  kTid,
+  kStream,
+  kAskedAgain,
+  kTokensEstimated,
+  kPriceEstimated,
+  kInputCount,
+  kPii,
+  kPiiCount,
+  kRole,
+  kDetector,
+  kSeverity,
+  kIncident,
+  kTags,
+  kFindingScore,  // thousandths
+  kTtft,
+  kRequestBytes,
+  kResponseBytes,
+  kEstimatedInput,
+  kReservedTokens,
+  kReservedUsd,
+  kChargedTokens,
+  kChargedUsd,
+  kProviderUsage,
+  kProviderUsageAge,
+  kTimeRaised,
+  kTrunc,
 };
-inline constexpr std::size_t kColumns = static_cast<std::size_t>(Column::kRepeated) + 1;
+inline constexpr std::size_t kColumns = static_cast<std::size_t>(Column::kTrunc) + 1;
 
-enum class ColumnType { kWords, kNumberWords, kNumber };
+// kMoney is nano-USD; kThousandths are of a number with a fraction.
+enum class ColumnType { kWords, kNumberWords, kNumber, kThousandths, kMoney };
 
 struct ColumnRow {
   Column column;
@@ -66,7 +93,8 @@ struct ColumnRow {
 
 const ColumnRow& row_of(Column column);
 std::optional<Column> find_column(std::string_view name);
-inline bool has_words(Column column) { return row_of(column).type != ColumnType::kNumber; }
+bool has_words(Column column);
+bool is_list(Column column);  // of words, with commas between them
 
 std::optional<std::string_view> word_of(Column column, const Event& event, std::string& scratch);
 // Within +-2^62: what is beyond is taken for the limit.

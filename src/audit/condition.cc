@@ -107,6 +107,19 @@ Condition of_null(Condition out, bool is_null) {
   return out;
 }
 
+bool matches(std::string_view word, std::string_view value, bool prefix) {
+  return prefix ? word.starts_with(value) : word == value;
+}
+
+bool any_of_list(std::string_view words, std::string_view value, bool prefix) {
+  while (true) {
+    const std::size_t comma = words.find(',');
+    if (matches(words.substr(0, comma), value, prefix)) return true;
+    if (comma == std::string_view::npos) return false;
+    words.remove_prefix(comma + 1);
+  }
+}
+
 Result<Condition> of_words(Condition out, const ColumnRow& row, const Parts& parts) {
   if (parts.sign != Sign::kIs && parts.sign != Sign::kIsNot) {
     return fail(Code::kInvalid, std::string(row.name) + " has no order: use = or !=");
@@ -120,11 +133,13 @@ Result<Condition> of_words(Condition out, const ColumnRow& row, const Parts& par
       const auto address = word ? IpAddress::parse(*word) : std::nullopt;
       return (address && range.contains(*address)) == is;
     };
-  } else if (value.ends_with('*')) {
-    value.pop_back();
-    out.word = [value, is](Word word) { return (word && word->starts_with(value)) == is; };
   } else {
-    out.word = [value, is](Word word) { return (word == value) == is; };
+    const bool prefix = value.ends_with('*');
+    if (prefix) value.pop_back();
+    out.word = [value, is, prefix, list = is_list(row.column)](Word word) {
+      const bool whole = word && matches(*word, value, prefix);
+      return (whole || (list && word && any_of_list(*word, value, prefix))) == is;
+    };
   }
   return out;
 }

@@ -44,7 +44,7 @@ inline std::vector<Event> random_events(std::uint64_t seed, std::size_t count) {
     Event e;
     time += std::chrono::milliseconds(below(3) * below(40'000));
     e.timestamp_utc = time;
-    e.kind = static_cast<Kind>(below(7));
+    e.kind = static_cast<Kind>(below(9));
     e.request_id = "req_" + std::to_string(i / 2);  // an intent and its outcome, now and then
     e.api_key_id = maybe("key", 7);
     e.claimed_kid = maybe("kid", 30);
@@ -67,6 +67,19 @@ inline std::vector<Event> random_events(std::uint64_t seed, std::size_t count) {
                     .verdict = std::vector<std::string>{"pass", "alert", "block"}[below(3)],
                     .categories = {"override", "exfiltration"},
                     .role = "user"};
+    }
+    if (below(3) == 0) e.stream = below(2) == 0;
+    if (below(3) == 0) e.ttft_ms = static_cast<std::int64_t>(below(5'000));
+    if (below(6) == 0) e.pii = {{"email", static_cast<std::int64_t>(1 + below(3))}, {"phone", 1}};
+    if (below(4) == 0) e.charged_usd = NanoUsd{static_cast<std::int64_t>(below(1'000'000'000))};
+    if (e.kind == Kind::kFinding || e.kind == Kind::kIncident) {
+      e.finding = std::make_shared<const Finding>(
+          Finding{.detector = "detector_" + std::to_string(below(3)),
+                  .severity = below(2) == 0 ? Severity::kLow : Severity::kHigh,
+                  .score = static_cast<double>(below(20'000)) / 1'000,
+                  .summary = "made up",
+                  .tags = {"owasp-llm:2025:LLM10"},
+                  .incident_id = below(2) == 0 ? "" : "inc_" + std::to_string(below(4))});
     }
     events.push_back(std::move(e));
   }
