@@ -161,10 +161,12 @@ Verdict judge_otlp(const net::Reply& reply, std::string_view rejected, const Bat
     const std::string why = std::to_string(partial->rejected) + " of these " +
                             std::to_string(batch.size()) + " were rejected: " + partial->message;
     for (std::size_t i = 0; i < batch.size(); ++i) verdict.dead.push_back({i, why});
+    const auto rejected = static_cast<std::size_t>(partial->rejected);
+    verdict.taken = batch.size() - std::min(batch.size(), rejected);
     return verdict;
   }
   verdict.why = "the receiver answered " + std::to_string(status);
-  if (status == 429 || (status >= 502 && status <= 504)) {
+  if (status == 408 || status == 425 || status == 429 || status >= 500) {
     verdict.kind = Verdict::Kind::kAgain;
     verdict.wait = wait;
   } else if (status == 413 || status == 400) {

@@ -85,6 +85,7 @@ class SentrySink final : public Sink {
   Task<Verdict> deliver(net::Loop& loop, std::shared_ptr<const Batch> batch) override {
     const net::Deadline until = loop.now_ms() + timeout_ms_;
     Verdict all;
+    all.taken = 0;  // what is no trouble, or was told lately, is not shown to Sentry
     for (std::size_t i = 0; i < batch->size(); ++i) {
       const Outgoing& record = (*batch)[i];
       const std::vector<std::string> fingerprint = sentry_fingerprint(record.event);
@@ -114,6 +115,7 @@ class SentrySink final : public Sink {
         all.why = verdict.why;
         co_return all;
       }
+      ++*all.taken;
       trouble.told = peer_->now();
       trouble.times = 0;
     }

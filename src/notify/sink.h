@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,9 @@ struct Verdict {
   std::vector<Dead> dead = {};          // will never be taken: into the dead letters
   std::chrono::milliseconds wait{0};    // the receiver's word (Retry-After); 0: ours
   std::string why = {};  // for the operator; no secret, nothing a receiver could forge
+  // How many the receiver really took, where that is not all the rest: a sink had nothing to say
+  // about some, or does not know which of the dead were taken after all.
+  std::optional<std::size_t> taken = {};
 };
 
 // What sinks need of the house. All of it outlives them.

@@ -2,6 +2,7 @@
 // The second half of SinkWorker: a batch goes out, and what its receiver said is done.
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <utility>
 
 #include "base/json_writer.h"
@@ -12,6 +13,17 @@ namespace sallyport::notify {
 namespace {
 
 constexpr std::int64_t kNowMs = 1;  // "again, but nothing failed" waits no longer
+
+// So many refused one behind the other, and none taken: it is not the records that are wrong. Fewer
+// can be: a quiet log may have one bad record in a batch of its own, and a burst of its kind.
+constexpr std::size_t kRefusedMax = 20;
+
+std::size_t taken_of(const Verdict& verdict, std::size_t records, std::size_t dead) {
+  if (verdict.taken) return *verdict.taken;
+  if (verdict.kind == Verdict::Kind::kHalve) return 0;
+  if (verdict.kind != Verdict::Kind::kDone && verdict.again.empty()) return 0;
+  return records - std::min(records, dead + verdict.again.size());
+}
 
 std::string sentence(const Verdict& verdict) {
   if (!verdict.dead.empty()) return "refused: " + verdict.dead[0].reason;
@@ -32,14 +44,16 @@ Task<void> SinkWorker::deliver(net::Loop& loop) {
     batch.reset();
     if (dropped_) co_return;  // a replay came meanwhile: the cursor is where it wants it
     wait_ms_ = 0;
-    const Next next = judge(verdict, open);
-    const std::uint64_t reached = open.empty() ? follower_.next_seq() : open.front()->front().seq;
-    if (!open.empty()) {
+    Next next = judge(verdict, open);
+    std::uint64_t done = reached();
+    if (!open.empty()) done = std::min(done, open.front()->front().seq);
+    if (!open.empty() && refused_.empty()) {
       const std::lock_guard lock(mutex_);
       oldest_ = open.front()->front().event.timestamp_utc;
     }
+    if (open.empty() && !refused_.empty()) next = judge_refused();
     const std::int64_t wait_ms = wait_ms_;
-    co_await acknowledge(loop, reached, true);
+    co_await acknowledge(loop, done, true);
     if (next == Next::kStopped) break;
     if (next == Next::kWait) co_await pause(loop, wait_ms);
   }
@@ -52,13 +66,15 @@ Task<void> SinkWorker::deliver(net::Loop& loop) {
 SinkWorker::Next SinkWorker::judge(const Verdict& verdict, Open& open) {
   const Batch& batch = *open.front();
   std::vector<bool> dead(batch.size(), false);
-  std::vector<DeadLetters::Letter> letters;
+  std::vector<Refused> refused;
   for (const Verdict::Dead& one : verdict.dead) {
     if (one.index >= batch.size() || dead[one.index]) continue;
     dead[one.index] = true;
-    letters.push_back({batch[one.index].id, one.reason, batch[one.index].line});
+    const Outgoing& record = batch[one.index];
+    refused.push_back({record.seq, record.id, one.reason, record.line});
   }
-  if (!bury(letters)) return Next::kWait;
+  const std::size_t taken = taken_of(verdict, batch.size(), refused.size());
+  if (!settle(std::move(refused), taken)) return Next::kWait;
   switch (verdict.kind) {
     case Verdict::Kind::kStop:
       if (!verdict.again.empty()) keep_rest(verdict, open, dead);
@@ -120,8 +136,8 @@ SinkWorker::Next SinkWorker::halve(const Verdict& verdict, Open& open) {
   const std::shared_ptr<const Batch> batch = open.front();
   if (batch->size() == 1) {
     const std::string reason = verdict.why.empty() ? "too large for the receiver" : verdict.why;
-    const DeadLetters::Letter letter{batch->front().id, reason, batch->front().line};
-    if (!bury({&letter, 1})) return Next::kWait;
+    const Outgoing& record = batch->front();
+    refused_.push_back({record.seq, record.id, reason, record.line});
     open.pop_front();
     return Next::kGoOn;
   }
@@ -133,6 +149,51 @@ SinkWorker::Next SinkWorker::halve(const Verdict& verdict, Open& open) {
   const std::lock_guard lock(mutex_);
   ++status_.attempts_failed;
   return Next::kGoOn;
+}
+
+// A receiver that took something is right about what it refused: that is given up. One that took
+// nothing may be wrong about all of it. False: as bury().
+bool SinkWorker::settle(std::vector<Refused> refused, std::size_t taken) {
+  if (taken == 0) {
+    std::ranges::move(refused, std::back_inserter(refused_));
+    return true;
+  }
+  std::vector<DeadLetters::Letter> letters;
+  for (const std::vector<Refused>* some : {&refused_, &refused}) {
+    for (const Refused& one : *some) letters.push_back({one.id, one.reason, one.line});
+  }
+  if (!bury(letters)) return false;
+  refused_.clear();
+  const std::lock_guard lock(mutex_);
+  status_.refused = 0;
+  return true;
+}
+
+// Where the receiver's word is known, of what was read.
+std::uint64_t SinkWorker::reached() const {
+  std::uint64_t seq = follower_.next_seq();
+  for (const Refused& one : refused_) seq = std::min(seq, one.seq);
+  return seq;
+}
+
+// A batch is through and the last word about records was that they will never be taken.
+SinkWorker::Next SinkWorker::judge_refused() {
+  const std::size_t count = refused_.size();
+  {
+    const std::lock_guard lock(mutex_);
+    status_.refused = count;
+  }
+  const std::string why =
+      std::to_string(count) +
+      " records in a row were refused and none was taken: " + refused_.front().reason;
+  if (count < kRefusedMax) {
+    tell(SinkStatus::State::kWaiting, why + "; the next record tells whose fault it is");
+    return Next::kGoOn;
+  }
+  stop_here("the receiver refuses everything: " + why);
+  follower_ = audit::Follower(house_.files, house_.journal, reached());
+  refused_.clear();
+  return Next::kStopped;
 }
 
 // False: the disk did not take the letters, so the records must not be given up.

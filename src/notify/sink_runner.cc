@@ -120,6 +120,8 @@ void Sinks::collect(MetricSink& sink) const {
                  static_cast<double>(one.sent));
     sink.counter("sallyport_sink_dead", "Records that a receiver will never take.", who,
                  static_cast<double>(one.dead));
+    sink.gauge("sallyport_sink_refused", "Records refused in a row, none taken since.", who,
+               static_cast<double>(one.refused));
     sink.counter("sallyport_sink_attempts_failed", "Deliveries that failed.", who,
                  static_cast<double>(one.attempts_failed));
     for (const auto state :

@@ -28,7 +28,8 @@ struct SinkStatus {
   std::uint64_t behind = 0;    // records in the log that were not
   std::int64_t lag_ms = 0;     // age of the oldest of them
   std::uint64_t sent = 0, dead = 0, attempts_failed = 0;  // since the start
-  std::string why;                                        // of waiting or stopped
+  std::uint64_t refused = 0;  // in a row, none taken since; many of them stop the sink
+  std::string why;            // of waiting or stopped
 };
 
 std::string_view name(SinkStatus::State state);  // "running", "waiting", "stopped"

@@ -88,8 +88,10 @@ void SinkWorker::place(std::uint64_t next_seq) {
   follower_ = audit::Follower(house_.files, house_.journal, next_seq);
   pending_.clear();
   pending_bytes_ = 0;
+  refused_.clear();
   attempts_ = 0;
   const std::lock_guard lock(mutex_);
+  status_.refused = 0;
   status_.next_seq = durable_next_seq_ = next_seq;
   oldest_.reset();
 }
@@ -134,7 +136,7 @@ Task<void> SinkWorker::run(net::Loop& loop) {
     } else if (follower_.next_seq() != before) {
       co_await loop.next_turn();  // there may be more; the other sinks have their turn first
     } else {
-      if (pending_.empty()) co_await acknowledge(loop, follower_.next_seq(), false);
+      if (pending_.empty()) co_await acknowledge(loop, reached(), false);
       if (pending_.empty() && loop.now_ms() >= idle_at_ms_) {
         idle_at_ms_ = loop.now_ms() + house_.times.idle_ms;
         co_await sink_->idle(loop);
@@ -143,7 +145,7 @@ Task<void> SinkWorker::run(net::Loop& loop) {
     }
   }
   if (!stopped_ && pending_.empty() && !dropped_) {
-    co_await acknowledge(loop, follower_.next_seq(), true);
+    co_await acknowledge(loop, reached(), true);
   }
   if (tested_) std::exchange(tested_, {})(fail(Code::kUnavailable, "the gateway is stopping"));
   ended_ = true;
@@ -189,7 +191,7 @@ bool SinkWorker::take(const audit::Record& record) {
   out.line = record.line;
   out.event = std::move(*event);
   pending_bytes_ += out.line.size();
-  if (pending_.empty()) {
+  if (pending_.empty() && refused_.empty()) {
     const std::lock_guard lock(mutex_);
     oldest_ = out.event.timestamp_utc;
     status_.next_seq = out.seq;  // what lies before it was passed over

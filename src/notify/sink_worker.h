@@ -57,6 +57,11 @@ class SinkWorker {
   const std::string& name() const { return config_.name; }
 
  private:
+  // A record that the receiver will never take, as it says.
+  struct Refused {
+    std::uint64_t seq = 0;
+    std::string id, reason, line;
+  };
   using Open = std::deque<std::shared_ptr<const Batch>>;  // of one batch, what is not done yet
   enum class Next { kGoOn, kWait, kStopped };
 
@@ -74,6 +79,9 @@ class SinkWorker {
   bool keep_rest(const Verdict& verdict, Open& open, const std::vector<bool>& dead);
   Next judge_again(const Verdict& verdict, Open& open, const std::vector<bool>& dead);
   Next halve(const Verdict& verdict, Open& open);
+  bool settle(std::vector<Refused> refused, std::size_t taken);
+  std::uint64_t reached() const;
+  Next judge_refused();
   bool bury(std::span<const DeadLetters::Letter> letters);
   Next failed(std::string why, std::chrono::milliseconds wait);
   void went_well();
@@ -94,9 +102,13 @@ class SinkWorker {
   Batch pending_;
   std::size_t pending_bytes_ = 0;
   std::int64_t pending_since_ms_ = 0;  // on the loop's clock
-  std::size_t records_max_;            // shrinks when a receiver finds batches too large
-  int attempts_ = 0;                   // in vain, one behind the other
-  std::int64_t wait_ms_ = 0;           // before the next attempt
+  // Refused with none taken since. Is it they that are wrong, or the receiver? Until one is taken,
+  // or too many are refused, they are not given up and the cursor stays before them. At most one
+  // batch and a few.
+  std::vector<Refused> refused_;
+  std::size_t records_max_;   // shrinks when a receiver finds batches too large
+  int attempts_ = 0;          // in vain, one behind the other
+  std::int64_t wait_ms_ = 0;  // before the next attempt
   std::int64_t saved_at_ms_ = 0;
   std::int64_t idle_at_ms_ = 0;
   bool stopped_ = false;

@@ -157,6 +157,112 @@ TEST_F(WorkerTest, TooLargeIsHalvedAndOneThatIsTooLargeAloneIsDead) {
   EXPECT_TRUE(letters().contains(":13\",\"reason\":\"413\"")) << letters();
 }
 
+// What a receiver says that refuses everything: in one word, one by one, or record by record.
+struct RefusalCase {
+  const char* why;
+  ReceiverForTest::Answer answer;
+};
+Verdict refuse_all(const Batch& batch) {
+  Verdict verdict;
+  for (std::size_t i = 0; i < batch.size(); ++i) verdict.dead.push_back({i, "answered 400"});
+  return verdict;
+}
+const RefusalCase kRefusals[] = {
+    {"every record of the batch", refuse_all},
+    {"the batch as a whole, and each of its parts", always(Kind::kHalve, "answered 400")},
+    {"the first of it, each time",
+     [](const Batch& batch) {
+       Verdict verdict{.kind = batch.size() > 1 ? Kind::kAgain : Kind::kDone};
+       verdict.dead.push_back({0, "answered 400"});
+       for (std::size_t i = 1; i < batch.size(); ++i) verdict.again.push_back(i);
+       return verdict;
+     }},
+};
+
+TEST_F(WorkerTest, AReceiverThatRefusesEverythingStopsItAndTheLogIsNotUsedUp) {
+  for (const RefusalCase& test : kRefusals) {
+    for (const std::size_t batch : {1u, 10u, 100u}) {
+      SCOPED_TRACE(test.why + std::string(", batches of ") + std::to_string(batch));
+      config.batch_records = batch;
+      config.name = "siem" + std::to_string(batch) + std::to_string(&test - kRefusals);
+      receiver.says(test.answer);
+      log.refused(60);
+      const std::uint64_t end = log.durable_seq() + 1;
+      auto life = start();
+      ASSERT_TRUE(receiver.wait([&] { return life->worker.status().state == State::kStopped; }));
+      const SinkStatus status = life->worker.status();
+      EXPECT_TRUE(status.why.starts_with("the receiver refuses everything: ")) << status.why;
+      EXPECT_TRUE(status.why.contains("answered 400")) << status.why;
+      EXPECT_GE(status.refused, 20u);
+      EXPECT_LE(status.refused, 20 + batch);
+      EXPECT_EQ(status.dead, 0u) << "nothing is given up";
+      EXPECT_EQ(status.sent, 0u);
+      EXPECT_EQ(life->worker.durable_next_seq(), 1u) << "the cursor stays";
+      EXPECT_EQ(status.behind, end - 1);
+      const std::size_t had = receiver.seqs().size();
+      receiver.says([](const Batch&) { return Verdict{}; });
+      life->on_loop([&] { life->worker.replay(0); });
+      ASSERT_TRUE(receiver.wait([&] { return life->worker.durable_next_seq() == end; }));
+      Seqs seqs = receiver.seqs();
+      seqs.erase(seqs.begin(), seqs.begin() + static_cast<std::ptrdiff_t>(had));
+      EXPECT_EQ(seqs, range(1, end - 1));
+      EXPECT_EQ(life->worker.status().refused, 0u);
+    }
+  }
+}
+
+TEST_F(WorkerTest, ABadRecordInABatchOfItsOwnIsGivenUpWhenTheNextIsTaken) {
+  receiver.says(
+      [](const Batch& batch) { return batch[0].seq == 1 ? refuse_all(batch) : Verdict{}; });
+  log.refused(1);
+  auto life = start();
+  ASSERT_TRUE(receiver.wait([&] { return life->worker.status().refused == 1; }));
+  EXPECT_EQ(life->worker.status().state, State::kWaiting);
+  EXPECT_EQ(life->worker.durable_next_seq(), 1u);
+  EXPECT_EQ(life->worker.status().behind, 1u);
+  EXPECT_EQ(life->worker.status().dead, 0u);
+  life->kill();  // it is not known yet, and is asked about once more
+  life = start();
+  ASSERT_TRUE(receiver.wait([&] { return life->worker.status().refused == 1; }));
+  log.refused(1);
+  ASSERT_TRUE(receiver.wait([&] { return life->worker.durable_next_seq() == 3; }));
+  EXPECT_EQ(life->worker.status().state, State::kRunning);
+  EXPECT_EQ(life->worker.status().dead, 1u);
+  EXPECT_EQ(life->worker.status().refused, 0u);
+  EXPECT_TRUE(letters().contains(R"(:1","reason":"answered 400")")) << letters();
+}
+
+TEST_F(WorkerTest, ManyBadOnesAmongGoodOnesAreGivenUpAndStopNothing) {
+  config.batch_records = 100;
+  receiver.says([](const Batch& batch) {  // one in fifty is good
+    Verdict verdict;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (batch[i].seq % 50 != 0) verdict.dead.push_back({i, "mapping"});
+    }
+    return verdict;
+  });
+  log.refused(1'000);
+  const auto life = start();
+  ASSERT_TRUE(has_all(20));
+  ASSERT_TRUE(receiver.wait([&] { return life->worker.durable_next_seq() == 1'001; }));
+  EXPECT_EQ(life->worker.status().dead, 980u);
+  EXPECT_EQ(life->worker.status().state, State::kRunning);
+}
+
+TEST_F(WorkerTest, WhatASinkDidNotShowItsReceiverDoesNotSayThatItTakesAny) {
+  receiver.says([](const Batch& batch) {
+    Verdict verdict;
+    verdict.taken = 0;  // of ten it had something to say about one
+    verdict.dead.push_back({batch.size() - 1, "answered 400"});
+    return verdict;
+  });
+  log.refused(300);
+  const auto life = start();
+  ASSERT_TRUE(receiver.wait([&] { return life->worker.status().state == State::kStopped; }));
+  EXPECT_EQ(life->worker.status().dead, 0u);
+  EXPECT_EQ(life->worker.durable_next_seq(), 10u);
+}
+
 TEST_F(WorkerTest, ARecordThatCannotBeReadIsADeadLetterAndStopsNothing) {
   log.refused(3);
   log.add_line(R"({"timestamp_utc":7,"status":"poison")");

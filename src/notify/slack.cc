@@ -111,6 +111,7 @@ class SlackSink final : public Sink {
     const std::int64_t until = loop.now_ms() + config_.timeout.count();
     const std::vector<SlackMessage> messages = slack_messages(*batch);
     Verdict all;
+    all.taken = 0;  // what is held back was not shown to Slack
     for (std::size_t i = 0; i < messages.size(); ++i) {
       if (held_back(messages[i], loop.now_ms())) continue;
       if (i > 0 && loop.now_ms() >= until) {
@@ -126,6 +127,7 @@ class SlackSink final : public Sink {
       }
       if (verdict.kind == Verdict::Kind::kDone) {
         told(messages[i], loop.now_ms());
+        *all.taken += messages[i].records.size();
         continue;
       }
       all.kind = verdict.kind;
