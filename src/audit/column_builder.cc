@@ -30,11 +30,12 @@ std::optional<std::uint64_t> parse_name(std::string_view name) {
   return parse_uint(name.substr(0, kNameDigits));
 }
 
-void take(const Record& record, ColumnWriter& writer) {
-  const Result<Event> event = parse_event(record.line);
-  if (event) return writer.append(*event);
-  const UtcTime last{std::chrono::milliseconds(writer.last_ms())};
-  writer.append_unknown(line_time(record.line).value_or(last));
+bool may_hold(const ColumnFile& file, const std::optional<std::string>& key,
+              std::optional<UtcTime> before) {
+  if (before && file.min_ms() >= before->time_since_epoch().count()) return false;
+  if (!key) return true;
+  const auto keys = file.dictionary(Column::kKey);
+  return !keys || keys->find(*key).has_value();
 }
 
 std::string records(std::uint64_t from, std::uint64_t end) {
@@ -150,6 +151,37 @@ Result<void> ColumnBuilder::begin_live() {
   return {};
 }
 
+void ColumnBuilder::take(const Record& record, ColumnWriter& writer) const {
+  Result<Event> event = parse_event(record.line);
+  if (event) {
+    if (options_.sealer != nullptr) options_.sealer->open(*event);
+    return writer.append(*event);
+  }
+  const UtcTime last{std::chrono::milliseconds(writer.last_ms())};
+  writer.append_unknown(line_time(record.line).value_or(last));
+}
+
+Result<void> ColumnBuilder::forget(const std::optional<std::string>& key,
+                                   std::optional<UtcTime> before) {
+  const std::lock_guard lock(mutex_);
+  ++forgets_;
+  if (live_->rows() > 0) {
+    if (const auto done = seal(); !done) return done;
+  }
+  for (auto at = sealed_.begin(); at != sealed_.end();) {
+    if (!may_hold(*at->second, key, before)) {
+      ++at;
+      continue;
+    }
+    remove_file(at->first);
+    at = sealed_.erase(at);
+  }
+  gaps_ = true;
+  publish();
+  wake_.notify_all();
+  return {};
+}
+
 // Are the files of this log? The time of the last record they have tells.
 Result<bool> ColumnBuilder::fits_the_log(std::uint64_t end) {
   const auto segments = list_segments(*disk_, journal_);
@@ -201,7 +233,12 @@ Result<void> ColumnBuilder::fill_gaps() {
 
 Result<void> ColumnBuilder::rebuild(std::uint64_t from, std::uint64_t end) {
   Follower follower(*disk_, journal_, from);
+  const auto forgets = [this] {
+    const std::lock_guard lock(mutex_);
+    return forgets_;
+  };
   while (follower.next_seq() < end && !stopping_) {
+    const std::uint64_t before = forgets();
     ColumnWriter writer(follower.next_seq());
     Result<std::size_t> read = 0;
     while (read && writer.next_seq() < end && !full(writer)) {
@@ -215,6 +252,11 @@ Result<void> ColumnBuilder::rebuild(std::uint64_t from, std::uint64_t end) {
       auto kept = keep(writer);
       if (!kept) return std::unexpected(kept.error());
       const std::lock_guard lock(mutex_);
+      if (forgets_ != before) {  // it may hold what is forgotten: read once more
+        if (kept->written) remove_file(kept->file->first_seq());
+        gaps_ = true;
+        return {};
+      }
       const auto done = insert(std::move(*kept));
       publish();
       if (!done) return done;

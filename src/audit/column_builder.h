@@ -24,6 +24,7 @@
 #include "audit/follower.h"
 #include "audit/open_intents.h"
 #include "base/result.h"
+#include "event/ports/sealer.h"
 
 namespace sallyport::audit {
 
@@ -41,6 +42,7 @@ struct ColumnOptions {
   // So often the unfinished last file is written too: a command need not read more JSON than this.
   std::size_t saved_rows = 4 * kBlockRows;
   std::chrono::milliseconds poll{200};
+  Sealer* sealer = nullptr;  // opens what lies sealed in the log; outlives the builder
 };
 
 class ColumnBuilder {
@@ -79,6 +81,11 @@ class ColumnBuilder {
     }
     return answer_once(ask);
   }
+
+  // Fields were forgotten: files that may hold them are gone when this returns and are made again
+  // from the log. Answers say what is missing until that is done. Of `key`, or of all before a
+  // time.
+  Result<void> forget(const std::optional<std::string>& key, std::optional<UtcTime> before);
 
   struct Counters {
     std::uint64_t rows = 0, files = 0, rebuilt = 0, next_seq = 0;
@@ -122,6 +129,7 @@ class ColumnBuilder {
   void save();
   void forget_pruned();
   void publish();  // under the lock
+  void take(const Record& record, ColumnWriter& writer) const;
   void run(const std::function<std::uint64_t()>& durable_seq);
 
   FileSystem* const disk_;
@@ -132,8 +140,9 @@ class ColumnBuilder {
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable wake_;
   std::atomic<bool> stopping_{false};
-  bool gaps_ = true;        // there may be some
-  std::size_t rounds_ = 0;  // of catch_up
+  bool gaps_ = true;           // there may be some
+  std::size_t rounds_ = 0;     // of catch_up
+  std::uint64_t forgets_ = 0;  // what was read before the newest is not kept
   std::map<std::uint64_t, std::shared_ptr<const ColumnFile>> sealed_;
   std::uint64_t kept_from_ = 1;  // the journal's first record
   std::size_t unwritten_rows_ = 0;

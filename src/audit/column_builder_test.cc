@@ -86,6 +86,50 @@ TEST_F(ColumnBuilderTest, WithoutWritingTheAnswerIsTheSame) {
   EXPECT_EQ(refused.error().code, Code::kExhausted);
 }
 
+// Whatever lies sealed is 203.0.113.9 until it is forgotten.
+class OneSealer final : public Sealer {
+ public:
+  void seal(Event&) override {}
+  void open(Event& event) override {
+    if (event.ip.starts_with(kSealedMark)) event.ip = forgotten ? "erased" : "203.0.113.9";
+  }
+  bool forgotten = false;
+};
+
+TEST(ColumnBuilder, WhatIsForgottenIsInNoFile) {
+  MemoryDisk disk;
+  std::vector<Event> events = random_events(3, 450);
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    events[i].ip = i % 3 == 0 ? "sealed:1:x" : "198.51.100.8";
+    events[i].api_key_id = i < 300 && i % 3 == 0 ? "mai" : "jan";
+  }
+  put_log(disk, events, 130);
+  OneSealer sealer;
+  ColumnOptions options = kSmall;
+  options.sealer = &sealer;
+  auto builder = *ColumnBuilder::open(disk, "/j", options);
+  ASSERT_TRUE(builder->catch_up(450));
+  const auto addresses = [&] {
+    const AggregateSpec spec{.selection = {.all_intents = true}, .group_by = {Column::kIp}};
+    return aggregate_csv(spec, *aggregate(*builder->snapshot(), spec));
+  };
+  ASSERT_TRUE(addresses().contains("203.0.113.9")) << addresses();
+  ASSERT_TRUE(disk.bytes(file_at(1)).contains("203.0.113.9"));
+  sealer.forgotten = true;
+  ASSERT_TRUE(builder->forget("mai", std::nullopt));
+  EXPECT_TRUE(disk.bytes(file_at(1)).empty()) << "gone at once";
+  EXPECT_FALSE(disk.bytes(file_at(301)).empty()) << "a file without the key stays";
+  ASSERT_TRUE(builder->catch_up(450));
+  EXPECT_TRUE(addresses().contains("erased"));
+  ASSERT_TRUE(builder->forget(std::nullopt, events.back().timestamp_utc + UtcTime::duration(1)));
+  ASSERT_TRUE(builder->catch_up(450));
+  EXPECT_FALSE(addresses().contains("203.0.113.9")) << addresses();
+  for (const std::uint64_t first : {1, 101, 201, 301, 401}) {
+    EXPECT_FALSE(disk.bytes(file_at(first)).contains("203.0.113.9")) << first;
+  }
+  EXPECT_TRUE(builder->snapshot()->missing.empty());
+}
+
 TEST_F(ColumnBuilderTest, ADamagedFileIsRefusedAndBuiltAgain) {
   open()->catch_up(450).value();
   const std::string good = disk.bytes(file_at(101));

@@ -40,9 +40,17 @@ struct Config {
   std::optional<std::string> anchor_webhook = {};  // and posted there
   std::shared_ptr<const Secret> anchor_sign_with = {};
   std::chrono::milliseconds retention{0};  // segments that are older are deleted; 0: none
+
+  // Personal fields that lie sealed in the log (vault/field_sealer.h), so that they can be
+  // forgotten.
+  std::vector<std::string> seal_fields = {};         // ip, geo, network; none: all lies open
+  std::chrono::milliseconds seal_keep{0};            // days that are older are forgotten; 0: none
+  std::shared_ptr<const Secret> seal_root_key = {};  // at least 32 bytes, instead of a file
+  std::optional<std::string> seal_key =
+      {};  // the file; nothing: <journal>.seal_key beside the store
 };
 
-// Fills in last_signed and signing_key where the configuration is silent.
+// Fills in last_signed, signing_key and seal_key where the configuration is silent.
 void fill_paths(Config& config, const std::string& folder);
 
 }  // namespace sallyport::audit

@@ -35,7 +35,7 @@ Limits within(Limits limits, std::size_t segment_bytes) {
 }  // namespace
 
 Result<std::unique_ptr<Journal>> Journal::open(const Config& config, const Clock& clock,
-                                               FileSystem& files, Limits limits) {
+                                               FileSystem& files, Limits limits, Sealer* sealer) {
   const Result<void> made = files.make_directory(segment_directory(config.path));
   if (!made) return std::unexpected(made.error());
   Result<std::unique_ptr<FileSystem::Lock>> lock = files.lock(config.path + "/lock");
@@ -47,19 +47,19 @@ Result<std::unique_ptr<Journal>> Journal::open(const Config& config, const Clock
                                    {"next_seq", found->state.written_seq + 1}});
   }
   std::unique_ptr<Journal> journal(
-      new Journal(config, clock, files, limits, std::move(*lock), std::move(found->state)));
+      new Journal(config, clock, files, limits, std::move(*lock), std::move(found->state), sealer));
   journal->begin();
   return journal;
 }
 
 Journal::Journal(const Config& config, const Clock& clock, FileSystem& files, Limits limits,
-                 std::unique_ptr<FileSystem::Lock> lock, LogState state)
+                 std::unique_ptr<FileSystem::Lock> lock, LogState state, Sealer* sealer)
     : config_(config),
       clock_(clock),
       limits_(within(limits, segment_bytes_of(config, limits))),
       lock_(std::move(lock)),
       log_(files, config.path, {segment_bytes_of(config, limits), limits.allocate_bytes},
-           std::move(state)),
+           std::move(state), sealer),
       backoff_(limits.backoff_first) {}
 
 Journal::~Journal() { stop(); }

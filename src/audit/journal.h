@@ -50,9 +50,10 @@ class Journal final : public Recorder {
   // Takes the lock of the directory, repairs a torn tail, closes what a crash left open with
   // outcomes `aborted`, and starts the writing thread. A disk that is full is no error here: the
   // journal then does not accept until it is not. kCorrupt and kDenied are for the operator to
-  // solve. `clock` and `files` outlive the journal.
+  // solve. `clock`, `files` and `sealer` outlive the journal.
   static Result<std::unique_ptr<Journal>> open(const Config& config, const Clock& clock,
-                                               FileSystem& files, Limits limits = {});
+                                               FileSystem& files, Limits limits = {},
+                                               Sealer* sealer = nullptr);
   ~Journal() override;
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -100,7 +101,7 @@ class Journal final : public Recorder {
   };
 
   Journal(const Config& config, const Clock& clock, FileSystem& files, Limits limits,
-          std::unique_ptr<FileSystem::Lock> lock, LogState state);
+          std::unique_ptr<FileSystem::Lock> lock, LogState state, Sealer* sealer);
 
   void begin();
   void run();

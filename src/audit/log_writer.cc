@@ -21,8 +21,10 @@ void for_each_line(std::string_view text, Each each) {
 
 }  // namespace
 
-LogWriter::LogWriter(FileSystem& files, std::string journal, Sizes sizes, LogState state)
+LogWriter::LogWriter(FileSystem& files, std::string journal, Sizes sizes, LogState state,
+                     Sealer* sealer)
     : files_(files),
+      sealer_(sealer),
       journal_(std::move(journal)),
       sizes_(sizes),
       state_(std::move(state)),
@@ -96,6 +98,7 @@ void LogWriter::add(Event& event) {
     event.timestamp_utc = state_.last_time;
   }
   state_.last_time = event.timestamp_utc;
+  if (sealer_ != nullptr) sealer_->seal(event);
 
   LineTail tail{.seq = state_.written_seq + batch_records_ + 1, .synced = {}};
   if (batch_records_ == 0 && announced_ != state_.synced_seq) tail.synced = state_.synced_seq;

@@ -17,6 +17,7 @@
 #include "audit/recovery.h"
 #include "base/result.h"
 #include "event/event.h"
+#include "event/ports/sealer.h"
 
 namespace sallyport::audit {
 
@@ -27,15 +28,17 @@ class LogWriter {
     std::size_t allocate_bytes = 1ull << 20;  // zeros written ahead, so that a sync changes no size
   };
 
-  // `files` outlives the writer.
-  LogWriter(FileSystem& files, std::string journal, Sizes sizes, LogState state);
+  // `files` and `sealer` outlive the writer; without a sealer all lies open.
+  LogWriter(FileSystem& files, std::string journal, Sizes sizes, LogState state,
+            Sealer* sealer = nullptr);
 
   bool healthy() const { return file_ != nullptr; }
   // Begins a segment that holds what is acknowledged but not durable. Afterwards all of it is
   // durable.
   Result<void> open_segment();
 
-  // To the batch; nothing is written yet. Raises the event's time where it would go back.
+  // To the batch; nothing is written yet. Raises the event's time where it would go back, and seals
+  // what the policy names.
   void add(Event& event);
   std::size_t batch_records() const { return batch_records_; }
   std::size_t batch_bytes() const { return batch_.size(); }
@@ -62,6 +65,7 @@ class LogWriter {
   void all_is_durable();
 
   FileSystem& files_;
+  Sealer* const sealer_;
   std::string journal_;
   Sizes sizes_;
   LogState state_;

@@ -115,6 +115,13 @@ class Filter {
   std::string quoted_key_;
 };
 
+bool is_sealed(const Sealer* sealer, std::string_view line) {
+  return sealer != nullptr && line.contains(kSealedMark);
+}
+void open_fields(Sealer* sealer, Event& event) {
+  if (sealer != nullptr) sealer->open(event);
+}
+
 }  // namespace
 
 Result<QueryAnswer> query(FileSystem& files, const QuerySpec& spec, const EachMatch& each) {
@@ -128,14 +135,18 @@ Result<QueryAnswer> query(FileSystem& files, const QuerySpec& spec, const EachMa
   const Result<void> read = reader->each(spec.order, spec.period, [&](const Record& record) {
     ++answer.read;
     if (!filter->may_match(record.line, reader->open_intents())) return true;
-    const Result<Event> event = parse_event(record.line);
+    Result<Event> event = parse_event(record.line);
+    if (event) open_fields(spec.sealer, *event);
     if (!event || !filter->matches(*event, reader->open_intents())) return true;
     if (spec.limit != 0 && answer.matched == spec.limit) {
       answer.more = true;
       return false;
     }
     ++answer.matched;
-    return each(*event, record.line);
+    if (!is_sealed(spec.sealer, record.line)) return each(*event, record.line);
+    std::string opened;
+    append_event(opened, *event);
+    return each(*event, opened);
   });
   if (!read) return std::unexpected(read.error());
   return answer;

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "event/event.h"
+#include "event/ports/sealer.h"
 
 namespace sallyport::audit {
 
@@ -35,6 +36,9 @@ struct QuerySpec {
   Period period{};                      // since included, until excluded
   std::size_t limit = 100;              // 0: all
   Order order = Order::kNewestFirst;
+  // Opens what lies sealed, before it is compared and given; null: it is given as it lies. Outlives
+  // the query.
+  Sealer* sealer = nullptr;
 };
 
 struct QueryAnswer {
@@ -43,7 +47,8 @@ struct QueryAnswer {
   bool more = false;       // the limit ended the search; there may be more
 };
 
-// Each match with the line as it stands in the log (without newline; lives until `each` returns).
+// Each match with the line as it stands in the log (without newline; lives until `each` returns);
+// one with sealed fields is written anew once they are open, with its seq and without a crc.
 // Stops early when `each` returns false. kInvalid: the question is wrong. kNotFound: no journal.
 // kCorrupt: the log is damaged; everything readable was given before.
 using EachMatch = std::function<bool(const Event& event, std::string_view line)>;

@@ -148,6 +148,7 @@ void fill_paths(Config& config, const std::string& folder) {
   const std::string base = folder + "/" + name_of(config.path);
   if (!config.last_signed) config.last_signed = base + ".last_signed";
   if (!config.signing_key) config.signing_key = base + ".signing_key";
+  if (!config.seal_key) config.seal_key = base + ".seal_key";
 }
 
 std::string next_key_path(const Config& config) { return *config.signing_key + ".next"; }

@@ -11,6 +11,7 @@
 #include "base/json_reader.h"
 #include "base/text.h"
 #include "cli/audit_options.h"
+#include "cli/sealing.h"
 #include "cli/socket_client.h"
 
 namespace sallyport::cli {
@@ -160,7 +161,8 @@ int audit_sums(const Invocation& call, const std::string& journal) {
   const auto spec = aggregate_spec(call);
   if (!spec) return complain(call, spec.error(), "sallyport help audit query");
   audit::PosixFileSystem files;
-  auto columns = read_columns(files, journal);
+  const auto sealing = Sealing::for_reading(call, files);
+  auto columns = read_columns(files, journal, sealing ? &sealing->sealer() : nullptr);
   if (!columns) return complain(call, columns.error(), kMuchToRead);
   const auto answer = (*columns)->answer(
       [&](const audit::ColumnSnapshot& now) { return audit::aggregate(now, *spec); });
@@ -195,7 +197,8 @@ int audit_ask(const Invocation& call, const Programs&) {
     }
   }
   audit::PosixFileSystem files;
-  auto columns = read_columns(files, config->audit.path);
+  const auto sealing = Sealing::for_reading(call, files);
+  auto columns = read_columns(files, config->audit.path, sealing ? &sealing->sealer() : nullptr);
   if (!columns) return complain(call, columns.error(), kMuchToRead);
   const auto answer =
       (*columns)->answer([&](const audit::ColumnSnapshot& now) { return audit::ask(now, *spec); });

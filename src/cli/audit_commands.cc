@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/audit_options.h"
 #include "cli/commands.h"
+#include "cli/sealing.h"
 
 namespace sallyport::cli {
 namespace {
@@ -83,11 +84,14 @@ int audit_query(const Invocation& call, const Programs&) {
   auto journal = journal_of(call);
   if (!journal) return kUsage;
   if (asks_for_sums(call)) return audit_sums(call, *journal);
-  const auto spec = spec_of(call, std::move(*journal));
+  auto spec = spec_of(call, std::move(*journal));
   if (!spec) return complain(call, spec.error(), "sallyport help audit query");
   const bool table = call.has("table") && !call.json;
   bool begun = false;
-  const auto answer = audit::query(*spec, [&](const Event& event, std::string_view line) {
+  audit::PosixFileSystem files;
+  const auto sealing = Sealing::for_reading(call, files);
+  if (sealing) spec->sealer = &sealing->sealer();
+  const auto answer = audit::query(files, *spec, [&](const Event& event, std::string_view line) {
     if (table && !begun) call.out << kHeading;
     begun = true;
     if (table) {

@@ -48,7 +48,8 @@ Result<std::vector<audit::Condition>> read_conditions(const Invocation& call) {
 }
 
 Result<std::unique_ptr<audit::ColumnBuilder>> read_columns(audit::FileSystem& files,
-                                                           const std::string& journal) {
+                                                           const std::string& journal,
+                                                           Sealer* sealer) {
   std::uint64_t end = 1;
   {
     const auto reader = audit::Reader::open(files, journal);
@@ -57,6 +58,7 @@ Result<std::unique_ptr<audit::ColumnBuilder>> read_columns(audit::FileSystem& fi
   }
   audit::ColumnOptions options;
   options.write = false;
+  options.sealer = sealer;
   auto builder = audit::ColumnBuilder::open(files, journal, options);
   if (!builder) return std::unexpected(builder.error());
   if (const auto done = (*builder)->catch_up(end - 1); !done) {

@@ -28,9 +28,10 @@ Result<void> read_period(const Invocation& call, audit::Period& period);
 Result<std::vector<audit::Condition>> read_conditions(const Invocation& call);  // --where
 
 // The columns of the journal as it is now, beside a server that writes it: its files, and what it
-// has not saved yet out of the JSON. Nothing is written.
+// has not saved yet out of the JSON. Nothing is written. `sealer` may be null, and outlives it.
 Result<std::unique_ptr<audit::ColumnBuilder>> read_columns(audit::FileSystem& files,
-                                                           const std::string& journal);
+                                                           const std::string& journal,
+                                                           Sealer* sealer);
 
 // `audit query` with any option that asks for sums.
 bool asks_for_sums(const Invocation& call);

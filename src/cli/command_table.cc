@@ -280,6 +280,13 @@ std::vector<Command> provable_commands() {
                    {"keep", "DURATION", "The same as --before that long ago."},
                    {"dry-run", "", "Only tell what would go."}},
        .run = audit_prune},
+      {.path = "audit erase",
+       .summary = "Forget personal fields that lie sealed in the log (audit.seal); the log stays "
+                  "whole. Cannot be undone.",
+       .options = {{"key", "NAME", "All that belongs to this key."},
+                   {"before", "TIME",
+                    "All days in UTC that are over by then: 2026-01-31T00:00:00Z, or 90d."}},
+       .run = audit_erase},
       {.path = "audit accept-state",
        .summary = "After a person has looked: go on with a log whose last-signed state or key is "
                   "lost, or under a new name. The server must be stopped.",

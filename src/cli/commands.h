@@ -122,6 +122,7 @@ int audit_consistency(const Invocation& call, const Programs& programs);
 int audit_export(const Invocation& call, const Programs& programs);
 int audit_rotate_key(const Invocation& call, const Programs& programs);
 int audit_prune(const Invocation& call, const Programs& programs);
+int audit_erase(const Invocation& call, const Programs& programs);
 int audit_accept_state(const Invocation& call, const Programs& programs);
 int config_check(const Invocation& call, const Programs& programs);
 int config_import(const Invocation& call, const Programs& programs);

@@ -248,6 +248,46 @@ int audit_rotate_key(const Invocation& call, const Programs&) {
   return kOk;
 }
 
+int audit_erase(const Invocation& call, const Programs&) {
+  const auto config = full_config(call);
+  if (!config) return kUsage;
+  if (call.has("key") == call.has("before")) {
+    return complain(call, kUsage, "invalid", "give --key NAME or --before TIME");
+  }
+  std::string body;
+  JsonWriter json(body);
+  json.begin_object();
+  if (call.has("key")) {
+    json.field("key", call.value("key"));
+  } else {
+    const auto before = parse_when(call.value("before"));
+    if (!before) {
+      return complain(call, kUsage, "no_time",
+                      "--before must be a time such as 2026-01-31T00:00:00Z, or 90d (ago)");
+    }
+    json.field("before", format_utc(*before));
+  }
+  json.end_object();
+  int code = kOk;
+  const auto answer = ask_running(call, *config, "/admin/v1/audit/erase", body, code);
+  if (code != kOk) return code;
+  if (!answer) {
+    return complain(call, kUnreachable, "no_server",
+                    "what is forgotten is in the server's memory, too: start it and ask again");
+  }
+  const auto member = answer->at("secrets_erased");
+  const std::int64_t gone = member ? member->integer().value_or(0) : 0;
+  if (call.json) {
+    call.out << fmt::format("{{\"secrets_erased\":{}}}\n", gone);
+  } else if (gone == 0) {
+    call.out << "nothing of it lies sealed in the log\n";
+  } else {
+    call.out << fmt::format("erased: {} secret{}; the log is unchanged\n", gone,
+                            gone == 1 ? "" : "s");
+  }
+  return kOk;
+}
+
 int audit_prune(const Invocation& call, const Programs&) {
   const auto config = full_config(call);
   if (!config) return kUsage;

@@ -11,21 +11,27 @@
 
 namespace sallyport::cli {
 
-RecordWing::RecordWing(Ground ground, Record record, const Geography& places)
+RecordWing::RecordWing(Ground ground, std::unique_ptr<Sealing> sealing, Record record,
+                       const Geography& places)
     : ground_(ground),
+      sealing_(std::move(sealing)),
       record_(std::move(record)),
       traffic_(record_.port()),
       recorder_(traffic_, places) {}
 
 Opened<std::unique_ptr<RecordWing>> RecordWing::open(const config::Config& config, Ground ground,
                                                      const Geography& places) {
-  Result<Record> record = open_record(config.audit, ground.clock, ground.files);
+  auto sealing = Sealing::open(config, ground.files, Sealing::Missing::kMake);
+  if (!sealing) return cannot("open what the log is sealed with", sealing.error());
+  Sealer* const sealer = *sealing ? &(*sealing)->sealer() : nullptr;
+  Result<Record> record = open_record(config.audit, ground.clock, ground.files, sealer);
   if (!record) return cannot("open the journal", record.error());
-  std::unique_ptr<RecordWing> wing(new RecordWing(ground, std::move(*record), places));
+  std::unique_ptr<RecordWing> wing(
+      new RecordWing(ground, std::move(*sealing), std::move(*record), places));
   if (config.audit.enabled) wing->journal_ = config.audit.path;
 
   auto sinks = open_sinks(config, ground.files, wing->recorder_, ground.resolver, ground.clock,
-                          &wing->metrics_);
+                          &wing->metrics_, sealer);
   if (!sinks) return cannot("set up the receivers of records", sinks.error());
   wing->sinks_ = std::move(*sinks);
   auto courier = open_courier(wing->record_, ground.clock, ground.resolver, ground.work.disk,
@@ -34,10 +40,25 @@ Opened<std::unique_ptr<RecordWing>> RecordWing::open(const config::Config& confi
   wing->courier_ = std::move(*courier);
   if (!wing->enabled()) return wing;
 
-  auto columns = audit::ColumnBuilder::open(ground.files, config.audit.path);
+  auto columns = audit::ColumnBuilder::open(ground.files, config.audit.path, {.sealer = sealer});
   if (!columns) return cannot("open the journal's columns", columns.error());
   wing->columns_ = std::move(*columns);
+  if (wing->sealing_) wing->erasure_ = wing->make_erasure(config.audit.seal_keep);
   return wing;
+}
+
+std::unique_ptr<admin::Erasure> RecordWing::make_erasure(std::chrono::milliseconds keep) {
+  vault::SubjectKeys& keys = sealing_->keys();
+  return std::make_unique<admin::Erasure>(admin::Erasure::Parts{
+      .forget_key = [&keys](const std::string& key) { return keys.forget_subject(key); },
+      .forget_days_before = [&keys](UtcTime time) { return keys.forget_days_before(time); },
+      .any_day_before = [&keys](UtcTime time) { return keys.any_day_before(time); },
+      .columns = *columns_,
+      .recorder = recorder_,
+      .clock = ground_.clock,
+      .loop = ground_.house,
+      .offload = ground_.work.disk,
+      .keep = keep});
 }
 
 void RecordWing::start(std::vector<const MetricSource*> metrics) {
@@ -45,6 +66,7 @@ void RecordWing::start(std::vector<const MetricSource*> metrics) {
   if (columns_) columns_->start([this] { return recorder_.durable_seq(); });
   sinks_->start();
   if (courier_) ground_.house.spawn(courier_->run(ground_.house));
+  if (erasure_) ground_.house.spawn(erasure_->run());
 }
 
 void RecordWing::Told::collect(MetricSink& sink) const {
@@ -74,6 +96,7 @@ void RecordWing::add_routes(admin::Routes& routes, const meter::Ledger& ledger) 
                                      .questions = ground_.work.questions,
                                      .budgets = admin::budget_lines_of(ledger)});
   }
+  if (erasure_) admin::add_erasure_routes(routes, *erasure_);
   if (auto* keeper = record_.keeper()) {
     admin::add_proof_routes(routes, {*keeper, recorder_, ground_.clock, ground_.house,
                                      ground_.work.disk, [this] { return sinks_->needed_seq(); }});

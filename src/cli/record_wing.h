@@ -7,10 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "admin/erasure.h"
 #include "admin/routes.h"
 #include "audit/column_builder.h"
 #include "audit/log_courier.h"
 #include "cli/ground.h"
+#include "cli/sealing.h"
 #include "cli/serving.h"
 #include "config/config.h"
 #include "event/ports/geography.h"
@@ -52,9 +54,13 @@ class RecordWing {
     const RecordWing& wing_;
   };
 
-  RecordWing(Ground ground, Record record, const Geography& places);
+  RecordWing(Ground ground, std::unique_ptr<Sealing> sealing, Record record,
+             const Geography& places);
+
+  std::unique_ptr<admin::Erasure> make_erasure(std::chrono::milliseconds keep);
 
   Ground ground_;
+  std::unique_ptr<Sealing> sealing_;  // null: all lies open in the log
   Record record_;
   meter::Traffic traffic_;
   geo::PlacedRecorder recorder_;
@@ -63,6 +69,7 @@ class RecordWing {
   std::unique_ptr<notify::Sinks> sinks_;
   std::unique_ptr<audit::LogCourier> courier_;     // null: nobody to bring checkpoints to
   std::unique_ptr<audit::ColumnBuilder> columns_;  // null: there is no journal
+  std::unique_ptr<admin::Erasure> erasure_;        // null: nothing lies sealed
   const Told told_{*this};
 };
 

@@ -49,7 +49,7 @@ void Record::stop() {
 }
 
 Result<Record> open_record(const audit::Config& config, const Clock& clock,
-                           audit::FileSystem& files) {
+                           audit::FileSystem& files, Sealer* sealer) {
   if (!config.enabled) {
     log::warn("audit.off", {{"meaning", "calls are not recorded"}});
     return Record(nullptr, nullptr, std::make_unique<NoRecord>());
@@ -57,7 +57,7 @@ Result<Record> open_record(const audit::Config& config, const Clock& clock,
   // Nothing is appended to a log that may not be signed.
   auto keeper = audit::TreeKeeper::open(config, files, clock);
   if (!keeper) return std::unexpected(keeper.error());
-  auto journal = audit::Journal::open(config, clock, files);
+  auto journal = audit::Journal::open(config, clock, files, {}, sealer);
   if (!journal) return std::unexpected(journal.error());
   (*keeper)->start(**journal);
   return Record(std::move(*keeper), std::move(*journal), nullptr);

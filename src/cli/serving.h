@@ -58,7 +58,7 @@ class Record {
   std::unique_ptr<audit::TreeKeeper> keeper_;  // reads how far the journal is
 };
 Result<Record> open_record(const audit::Config& config, const Clock& clock,
-                           audit::FileSystem& files);
+                           audit::FileSystem& files, Sealer* sealer);
 
 // Each change of a breaker is a record and a line in the operator's log. Both arguments outlive it.
 upstream::Breaker::Observer breaker_recorder(Recorder& recorder, const Clock& clock);

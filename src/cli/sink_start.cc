@@ -25,7 +25,8 @@ Result<std::unique_ptr<notify::Sinks>> open_sinks(const config::Config& config,
                                                   audit::FileSystem& files,
                                                   const Recorder& recorder, net::Resolver& resolver,
                                                   const Clock& clock,
-                                                  const std::vector<const MetricSource*>* metrics) {
+                                                  const std::vector<const MetricSource*>* metrics,
+                                                  Sealer* sealer) {
   std::string origin;
   if (config.audit.enabled && !config.notify.sinks.empty()) {
     Result<std::string> named =
@@ -39,7 +40,8 @@ Result<std::unique_ptr<notify::Sinks>> open_sinks(const config::Config& config,
                                                .origin = std::move(origin),
                                                .host = host_name(),
                                                .version = std::string(kVersion),
-                                               .metrics = metrics});
+                                               .metrics = metrics,
+                                               .sealer = sealer});
 }
 
 }  // namespace sallyport::cli

@@ -22,6 +22,6 @@ namespace sallyport::cli {
 Result<std::unique_ptr<notify::Sinks>> open_sinks(
     const config::Config& config, audit::FileSystem& files, const Recorder& recorder,
     net::Resolver& resolver, const Clock& clock,
-    const std::vector<const MetricSource*>* metrics = nullptr);
+    const std::vector<const MetricSource*>* metrics = nullptr, Sealer* sealer = nullptr);
 
 }  // namespace sallyport::cli

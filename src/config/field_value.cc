@@ -237,7 +237,9 @@ Outcome set_list(const Field& field, const YamlNode& value, Place place) {
     }
     const bool good = field.type == Type::kPatterns ? is_pattern(item.text)
                                                     : !item.text.empty() && is_text(item.text);
-    if (!good) return refuse();
+    const bool known =
+        field.words.empty() || std::ranges::find(field.words, item.text) != field.words.end();
+    if (!good || !known) return refuse();
     texts.push_back(item.text);
   }
   const Slot slot = field.slot(place);
@@ -316,7 +318,7 @@ std::string describe(const Field& field) {
     case Type::kWord:
       return words_text(field);
     case Type::kTexts:
-      return "a list of texts";
+      return field.words.empty() ? "a list of texts" : "a list of " + words_text(field);
     case Type::kPatterns:
       return "a list of names, * only at the end";
     case Type::kNetworks:

@@ -34,7 +34,7 @@ enum class Type {
   kTarget,    // file:/path, or a URL: where something is delivered
   kSecret,    // a reference only
   kWord,      // one of `words`
-  kTexts,     // list of kText
+  kTexts,     // list of kText; of `words`, where there are any
   kPatterns,  // list of names; '*' only at the end
   kNetworks,  // list of CIDR ranges
   kTextMap,   // any names, each with a kText

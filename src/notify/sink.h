@@ -18,6 +18,7 @@
 #include "base/task.h"
 #include "event/event.h"
 #include "event/ports/metrics.h"
+#include "event/ports/sealer.h"
 #include "net/connect.h"
 #include "net/loop.h"
 #include "notify/config.h"
@@ -66,6 +67,7 @@ struct SinkParts {
   // What is counted in the house, for receivers of metrics; filled before the sinks start. Null:
   // nothing.
   const std::vector<const MetricSource*>* metrics = nullptr;
+  Sealer* sealer = nullptr;  // opens what lies sealed in the log: receivers get it in the clear
 };
 
 class Sink {

@@ -188,7 +188,12 @@ bool SinkWorker::take(const audit::Record& record) {
     return buried;
   }
   if (!goes(only_, *event)) return true;
-  out.line = record.line;
+  if (house_.parts.sealer != nullptr && record.line.contains(kSealedMark)) {
+    house_.parts.sealer->open(*event);
+    append_event(out.line, *event);
+  } else {
+    out.line = record.line;
+  }
   out.event = std::move(*event);
   pending_bytes_ += out.line.size();
   if (pending_.empty() && refused_.empty()) {

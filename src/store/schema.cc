@@ -257,9 +257,22 @@ BEGIN
 END;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kKeys},   {2, kSettings},  {3, kLayers},
-                                     {4, kLedger}, {5, kLeases},    {6, kKeyChanges},
-                                     {7, kPauses}, {8, kForgetting}};
+// Secrets under which personal fields of the log are sealed (vault/subject_keys.h), wrapped under a
+// key that is not in here. A row that goes makes what was sealed with it unreadable for good.
+constexpr char kSubjectKeys[] = R"sql(
+CREATE TABLE subject_keys (
+  owner TEXT PRIMARY KEY CHECK (length(owner) BETWEEN 1 AND 512),
+  id TEXT NOT NULL UNIQUE CHECK (length(id) = 16),
+  wrapped BLOB NOT NULL CHECK (length(wrapped) BETWEEN 1 AND 256)
+) WITHOUT ROWID;
+CREATE TRIGGER subject_keys_fixed BEFORE UPDATE ON subject_keys BEGIN
+  SELECT RAISE(ABORT, 'a secret does not change');
+END;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kKeys},   {2, kSettings},   {3, kLayers},
+                                     {4, kLedger}, {5, kLeases},     {6, kKeyChanges},
+                                     {7, kPauses}, {8, kForgetting}, {9, kSubjectKeys}};
 
 }  // namespace
 
