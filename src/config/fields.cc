@@ -626,7 +626,6 @@ std::span<const Unavailable> unavailable() {
       {"meter.budget", "budgets are set on layers and keys"},
       {"upstream[].retries.causes", "only what was not sent is retried"},
       {"upstream[].retries.respect_retry_after", "only what was not sent is retried"},
-      {"audit.seal", "records are not sealed per subject"},
       {"admin.console", "there is no console"},
   };
   return kTable;
