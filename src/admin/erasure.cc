@@ -107,8 +107,9 @@ void add_erasure_routes(Routes& routes, Erasure& erasure) {
               .path = "/admin/v1/audit/erase",
               .least = Role::kAdmin,
               .act = "audit.erase",
-              .summary = "Forgets what lies sealed in the log: `{\"key\":NAME}`, or "
-                         "`{\"before\":TIME}`, whole days in UTC. Cannot be undone."};
+              .summary =
+                  "Forgets what lies sealed in the log: `{\"key\":NAME}`, or "
+                  "`{\"before\":TIME}`, whole days in UTC. Cannot be undone."};
   route.records_itself = true;
   route.handle = [&erasure](AdminRequest request) { return erasure.erase(std::move(request)); };
   routes.add(std::move(route));

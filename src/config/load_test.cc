@@ -195,8 +195,8 @@ TEST_F(LoadTest, ReloadTakesLiveFieldsAndKeepsTheOthers) {
       "upstream: [{name: a, base_url: \"http://[::1]:2\", api_key: \"${cred:open_secret}\"}]\n",
       around_);
   ASSERT_TRUE(good);
-  const std::vector<std::string> kept = {"keys.pepper", "audit.path", "audit.last_signed",
-                                         "audit.signing_key", "http.listeners"};
+  const std::vector<std::string> kept = {"keys.pepper",       "audit.path",     "audit.last_signed",
+                                         "audit.signing_key", "audit.seal.key", "http.listeners"};
   const std::vector<std::string> changed = {"http.timeouts.idle", "keys.life",
                                             "upstream[0].base_url", "upstream[0].api_key"};
   EXPECT_EQ(good->kept, kept);
