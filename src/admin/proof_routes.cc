@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/proof_routes.h"
 
-#include <limits>
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -15,6 +16,10 @@
 
 namespace sallyport::admin {
 namespace {
+
+constexpr int kProofsMax = 8;  // at once, those that wait included; a proof takes some ms
+constexpr std::int64_t kRotationMaxMs = 30'000;
+constexpr std::int64_t kLookMs = 20;
 
 int status_of(Code code) {
   switch (code) {
@@ -69,6 +74,8 @@ class ProofRoutes {
  private:
   using Answer = std::shared_ptr<std::optional<net::ServerResponse>>;
   ProofRouteParts parts_;
+  // Shared with the work, which may run when the routes are gone.
+  const std::shared_ptr<std::atomic<int>> proofs_under_way_ = std::make_shared<std::atomic<int>>(0);
 };
 
 net::ServerResponse proof_answer(const audit::RecordProof& proof) {
@@ -85,29 +92,48 @@ net::ServerResponse proof_answer(const audit::RecordProof& proof) {
 Task<net::ServerResponse> ProofRoutes::proof(AdminRequest request) {
   const auto seq = parse_uint(query_value(request.http, "seq").value_or(""));
   if (!seq) co_return error_answer(400, "invalid_seq", "Ask for ?seq=NUMBER.", "seq");
+  if (proofs_under_way_->fetch_add(1) >= kProofsMax) {
+    proofs_under_way_->fetch_sub(1);
+    co_return error_answer(429, "busy", "Other proofs are being made.");
+  }
   const Answer answer = std::make_shared<std::optional<net::ServerResponse>>();
-  std::function<void()> work = [answer, seq = *seq, &keeper = parts_.keeper] {
+  std::function<void()> work = [answer, seq = *seq, &keeper = parts_.keeper,
+                                under_way = proofs_under_way_] {
     const auto proof = audit::prove_record(keeper.files(), keeper.config().path, seq);
     *answer = proof ? proof_answer(*proof) : error_of(proof.error());
+    under_way->fetch_sub(1);
   };
-  co_await parts_.offload.run(parts_.loop, std::move(work));
+  co_await parts_.questions.run(parts_.loop, std::move(work));
   co_return std::move(**answer);
 }
 
+// The keeper's thread does it all; nobody else's is held up while it does.
 Task<net::ServerResponse> ProofRoutes::rotate(AdminRequest request) {
-  const Answer answer = std::make_shared<std::optional<net::ServerResponse>>();
-  std::function<void()> work = [answer, actor = request.caller.name, &keeper = parts_.keeper] {
-    const auto key = keeper.rotate_key(actor);
-    if (!key) {
-      *answer = error_of(key.error());
-      return;
-    }
-    std::string body;
-    JsonWriter(body).begin_object().field("key", *key).end_object();
-    *answer = json_answer(200, std::move(body));
+  struct Outcome {
+    std::mutex mutex;
+    std::optional<Result<std::string>> key;
   };
-  co_await parts_.offload.run(parts_.loop, std::move(work));
-  co_return std::move(**answer);
+  const auto outcome = std::make_shared<Outcome>();
+  parts_.keeper.rotate_key(request.caller.name, [outcome](Result<std::string> key) {
+    const std::lock_guard lock(outcome->mutex);
+    outcome->key = std::move(key);
+  });
+  for (std::int64_t waited_ms = 0; waited_ms < kRotationMaxMs; waited_ms += kLookMs) {
+    std::optional<Result<std::string>> key;
+    {
+      const std::lock_guard lock(outcome->mutex);
+      key = outcome->key;
+    }
+    if (key && !*key) co_return error_of(key->error());
+    if (key) {
+      std::string body;
+      JsonWriter(body).begin_object().field("key", **key).end_object();
+      co_return json_answer(200, std::move(body));
+    }
+    co_await parts_.loop.sleep_for(kLookMs);
+  }
+  co_return error_answer(503, "audit_unavailable",
+                         "The log has not been signed in time; it will be.");
 }
 
 Task<net::ServerResponse> ProofRoutes::prune(AdminRequest request) {
@@ -125,14 +151,14 @@ Task<net::ServerResponse> ProofRoutes::prune(AdminRequest request) {
     co_return error_answer(400, "invalid_body", "Send {\"before\":TIME,\"dry_run\":true}.",
                            "before");
   }
-  audit::PruneRequest wish{.journal = parts_.keeper.config().path,
-                           .before = *before,
-                           .keep_from = parts_.keep_from
-                                            ? parts_.keep_from()
-                                            : std::numeric_limits<std::uint64_t>::max(),
-                           .policy = "asked for",
-                           .actor = request.caller.name,
-                           .dry = dry};
+  audit::PruneRequest wish{
+      .journal = parts_.keeper.config().path,
+      .before = *before,
+      .keep_from = parts_.keep_from,
+      .sign = [&keeper = parts_.keeper](std::uint64_t seq) { return keeper.sign_through(seq); },
+      .policy = "asked for",
+      .actor = request.caller.name,
+      .dry = dry};
   const Answer answer = std::make_shared<std::optional<net::ServerResponse>>();
   std::function<void()> work = [answer, wish = std::move(wish), &keeper = parts_.keeper,
                                 &recorder = parts_.recorder, &clock = parts_.clock] {

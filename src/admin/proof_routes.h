@@ -19,8 +19,10 @@ struct ProofRouteParts {
   Recorder& recorder;
   const Clock& clock;
   net::Loop& loop;
-  net::Offload& offload;  // reads tiles, waits for a signature
-  // The first record that somebody still has to read (the sinks' cursors); UINT64_MAX: nobody.
+  net::Offload& offload;    // deletes segments
+  net::Offload& questions;  // makes proofs
+  // The first record that somebody still has to read (the sinks' cursors); UINT64_MAX: nobody. Any
+  // thread.
   std::function<std::uint64_t()> keep_from;
 };
 void add_proof_routes(Routes& routes, ProofRouteParts parts);

@@ -7,6 +7,7 @@
 #include "audit/checkpoint_files.h"
 #include "audit/last_signed.h"
 #include "audit/log_keys.h"
+#include "audit/min_index.h"
 #include "audit/tree_start.h"
 #include "base/json_writer.h"
 #include "base/random.h"
@@ -36,12 +37,22 @@ Result<void> retire(FileSystem& files, const std::string& journal) {
   return done;
 }
 
-Result<Accepted> begin_again(FileSystem& files, const Config& config, LastSigned& last,
+// Somebody began a new name and was cut off: nothing was signed under it.
+bool was_begun(FileSystem& files, const Config& config, const LastSigned& last,
+               const std::optional<std::string>& old) {
+  const auto note = read_checkpoint(files, config.path);
+  return old && last.state() && (last.state()->origin != *old || last.state()->size == 0) && note &&
+         !*note;
+}
+
+Result<std::string> new_name(FileSystem& files, const Config& config, const LastSigned& last,
                              const std::string& name) {
-  const std::optional<std::string> old = read_origin(files, config.path);
+  std::optional<std::string> old = read_origin(files, config.path);
+  if (was_begun(files, config, last, old)) old.reset();
   std::string origin = name.empty() ? config.origin : name;
   if (origin.empty() || origin == old) origin = "sallyport.local/" + random_base62(16);
-  const bool same = origin == old || (last.state() && last.state()->origin == origin);
+  const bool same =
+      origin == old || (last.state() && last.state()->size > 0 && last.state()->origin == origin);
   if (same || (!name.empty() && name == old)) {
     return fail(Code::kDenied, "a new name must be another one than " + origin);
   }
@@ -52,19 +63,39 @@ Result<Accepted> begin_again(FileSystem& files, const Config& config, LastSigned
     return fail(Code::kInvalid,
                 "audit.origin says " + config.origin + "; write the new name there first");
   }
-  auto key = key_of(files, config, origin);
-  if (!key) return std::unexpected(key.error());
-  Result<void> done = retire(files, config.path);
-  if (done) done = write_origin(files, config.path, origin);
-  const std::string vkey = key->verifier().text();
-  if (done) {
-    done = last.replace({.origin = origin, .size = 0, .root = empty_root(), .key = vkey});
-  }
-  if (!done) return std::unexpected(done.error());
-  return Accepted{.origin = origin, .size = 0, .key = vkey, .note = "a new origin was begun"};
+  return origin;
 }
 
-Result<Accepted> go_on(FileSystem& files, const Config& config, LastSigned& last) {
+Result<Accepted> begin_again(FileSystem& files, const Config& config, LastSigned& last,
+                             const std::string& name, const RecordAccepted& record) {
+  const auto floor = read_min_index(files, config.path);
+  if (!floor) return std::unexpected(floor.error());
+  if (*floor > 0) {
+    return fail(Code::kDenied,
+                "its first records were pruned and cannot be signed under another name; move the "
+                "journal and " +
+                    last.path() + " away, and a new log begins");
+  }
+  const auto origin = new_name(files, config, last, name);
+  if (!origin) return std::unexpected(origin.error());
+  auto key = key_of(files, config, *origin);
+  if (!key) return std::unexpected(key.error());
+  Accepted accepted{.origin = *origin,
+                    .size = 0,
+                    .key = key->verifier().text(),
+                    .note = "a new origin was begun"};
+  Result<void> done = record(accepted);
+  if (done) done = retire(files, config.path);
+  if (done) done = write_origin(files, config.path, *origin);
+  if (done) {
+    done = last.replace({.origin = *origin, .size = 0, .root = empty_root(), .key = accepted.key});
+  }
+  if (!done) return std::unexpected(done.error());
+  return accepted;
+}
+
+Result<Accepted> go_on(FileSystem& files, const Config& config, LastSigned& last,
+                       const RecordAccepted& record) {
   const auto note = read_checkpoint(files, config.path);
   if (!note) return std::unexpected(note.error());
   if (!*note) return fail(Code::kNotFound, "the log has no checkpoint; there is nothing to accept");
@@ -93,11 +124,12 @@ Result<Accepted> go_on(FileSystem& files, const Config& config, LastSigned& last
                     .size = checkpoint->size,
                     .key = vkey,
                     .note = "the checkpoint was taken as what was signed last"};
-  Result<void> done;
-  if (history->current() == nullptr || history->current()->text() != vkey) {
+  const bool rekeyed = history->current() == nullptr || history->current()->text() != vkey;
+  if (rekeyed) accepted.note += ", with another key";
+  Result<void> done = record(accepted);
+  if (done && rekeyed) {
     history->rotate(key->verifier(), checkpoint->size);
     done = history->write(files, config.path);
-    accepted.note += ", with another key";
   }
   if (done) {
     done = last.replace({.origin = checkpoint->origin,
@@ -112,7 +144,8 @@ Result<Accepted> go_on(FileSystem& files, const Config& config, LastSigned& last
 }  // namespace
 
 Result<Accepted> accept_state(FileSystem& files, const Config& config,
-                              const std::optional<std::string>& new_origin) {
+                              const std::optional<std::string>& new_origin,
+                              const RecordAccepted& record) {
   auto last = LastSigned::open(files, *config.last_signed);
   if (!last && last.error().code == Code::kCorrupt) {
     // An unreadable state says nothing; it is put aside for whoever wants to look.
@@ -121,8 +154,8 @@ Result<Accepted> accept_state(FileSystem& files, const Config& config,
     last = LastSigned::open(files, *config.last_signed);
   }
   if (!last) return std::unexpected(last.error());
-  if (new_origin) return begin_again(files, config, *last, *new_origin);
-  return go_on(files, config, *last);
+  if (new_origin) return begin_again(files, config, *last, *new_origin, record);
+  return go_on(files, config, *last, record);
 }
 
 Event accepted_event(const Accepted& accepted, UtcTime now, const std::string& actor) {

@@ -3,6 +3,7 @@
 // last-signed state is lost or its key is, or that what is there goes on under another name.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -25,11 +26,14 @@ struct Accepted {
 // checkpoint becomes the state again, if the records still give its root; a log that does not is
 // never signed again under its name (kDenied). With it, everything signed so far is put aside in
 // <journal>/retired/<origin>, and the log is signed from its first record under the new name
-// (empty: a random one). The act is recorded through `recorder`.
+// (empty: a random one); kDenied when the first records were pruned.
+// `record` writes accepted_event() down, durably, before anything is changed: an act that is cut
+// off is known, and is done again by asking again.
+using RecordAccepted = std::function<Result<void>(const Accepted&)>;
 Result<Accepted> accept_state(FileSystem& files, const Config& config,
-                              const std::optional<std::string>& new_origin);
+                              const std::optional<std::string>& new_origin,
+                              const RecordAccepted& record);
 
-// The record of it, to be written before the log is signed again.
 Event accepted_event(const Accepted& accepted, UtcTime now, const std::string& actor);
 
 }  // namespace sallyport::audit

@@ -212,6 +212,8 @@ Result<void> append_file(FileSystem& files, const std::string& directory, const 
   if (!file) return std::unexpected(file.error());
   Result<void> done = write_whole(**file, size.value_or(0), bytes);
   if (done) done = (*file)->sync();
+  // A full disk takes half a line, and the next one would be glued to it.
+  if (!done) (void)(*file)->truncate(size.value_or(0));
   if (done && !size) done = files.sync_directory(directory);
   return done;
 }

@@ -80,7 +80,8 @@ Result<void> write_whole(SegmentFile& file, std::uint64_t offset, std::string_vi
 Result<void> replace_file(FileSystem& files, const std::string& directory, const std::string& name,
                           std::string_view bytes);
 
-// Behind what the file holds; made when it is not there. Durable when it returns.
+// Behind what the file holds; made when it is not there. Durable when it returns; after an error
+// the file is as long as before, as far as the disk lets us.
 Result<void> append_file(FileSystem& files, const std::string& directory, const std::string& name,
                          std::string_view bytes);
 

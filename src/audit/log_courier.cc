@@ -2,7 +2,6 @@
 #include "audit/log_courier.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "audit/prove.h"
@@ -152,12 +151,12 @@ Task<Result<void>> LogCourier::take_cosignature(net::Loop& loop, const Witness& 
   if (line.empty()) co_return fail(Code::kDenied, "its answer has no cosignature of its key");
   const auto verified = verify_note(now->text + "\n" + line + "\n", {witness.key});
   if (!verified) co_return fail(Code::kDenied, "its cosignature: " + verified.error().what);
-  std::function<void()> work = [line, now, &keeper = parts_.keeper] {
-    // A newer checkpoint may stand there by now; the witness has seen this one all the same.
-    (void)keeper.add_cosignature(now->text, line);
+  const auto kept = std::make_shared<Result<void>>(fail(Code::kUnavailable, "stopping"));
+  std::function<void()> work = [kept, line, now, &keeper = parts_.keeper] {
+    *kept = keeper.add_cosignature(*now, line);
   };
   co_await parts_.disk.run(loop, std::move(work));
-  co_return Result<void>();
+  co_return *kept;
 }
 
 Task<void> LogCourier::ask_witness(net::Loop& loop, Witness& witness,
@@ -200,6 +199,10 @@ Task<void> LogCourier::ask_witness(net::Loop& loop, Witness& witness,
     }
     Task<Result<void>> taking = take_cosignature(loop, witness, reply->body, now);
     const Result<void> taken = co_await taking;
+    // What could not be kept is asked for again: the witness signs the same once more.
+    if (!taken && taken.error().code == Code::kUnavailable) {
+      co_return trouble(witness, counters.witness_failed, taken.error().what);
+    }
     witness.done = now->text;
     if (!taken) co_return trouble(witness, counters.witness_refused, taken.error().what);
     witness.size = now->size;
@@ -249,13 +252,14 @@ Task<void> LogCourier::post_anchor(net::Loop& loop,
 Task<void> LogCourier::prune_old(net::Loop& loop) {
   const Config& config = parts_.keeper.config();
   if (config.retention.count() == 0) co_return;
-  PruneRequest request{.journal = config.path,
-                       .before = parts_.clock.now() - config.retention,
-                       .keep_from = parts_.keep_from ? parts_.keep_from()
-                                                     : std::numeric_limits<std::uint64_t>::max(),
-                       .policy = "audit.retention " + format_duration(config.retention),
-                       .actor = "audit",
-                       .dry = false};
+  PruneRequest request{
+      .journal = config.path,
+      .before = parts_.clock.now() - config.retention,
+      .keep_from = parts_.keep_from,
+      .sign = [&keeper = parts_.keeper](std::uint64_t seq) { return keeper.sign_through(seq); },
+      .policy = "audit.retention " + format_duration(config.retention),
+      .actor = "audit",
+      .dry = false};
   std::function<void()> work = [request, &keeper = parts_.keeper, &recorder = parts_.recorder,
                                 &clock = parts_.clock] {
     const auto done = prune(keeper.files(), recorder, clock, request);

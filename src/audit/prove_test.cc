@@ -30,16 +30,28 @@ class ProveTest : public ::testing::Test {
     return prune(disk, lines, clock,
                  {.journal = "/j",
                   .before = UtcTime(std::chrono::milliseconds(1'764'000'000'000 + seq)),
-                  .keep_from = keep_from,
+                  .keep_from = [keep_from] { return keep_from; },
+                  .sign = [this](std::uint64_t) { return sign(); },
                   .policy = "test",
                   .actor = "test",
                   .dry = false});
+  }
+
+  // A life of its own that signs what is there.
+  Result<void> sign() {
+    const auto keeper = TreeKeeper::open(config, disk, clock);
+    if (!keeper) return std::unexpected(keeper.error());
+    return (*keeper)->step(lines, true) ? Result<void>() : fail(Code::kUnavailable, "not signed");
   }
 
   MemoryDisk disk;
   ManualClock clock{*parse_utc("2026-11-24T12:00:00.000Z")};
   Config config = provable_config_for_test();
   LinesForTest lines{disk};
+  RecordAccepted record = [this](const Accepted& what) {
+    lines.record(accepted_event(what, clock.now(), "test"), Durability::kSynced, {});
+    return Result<void>();
+  };
   VerifierKey key;
 };
 
@@ -108,9 +120,60 @@ TEST_F(ProveTest, RetentionKeepsWhatIsNeededAndProvable) {
   EXPECT_EQ(report->records, 301u);
 }
 
+TEST_F(ProveTest, OnePruneAtATime) {
+  const UtcTime before(std::chrono::milliseconds(1'764'000'000'700));
+  PruneRequest request{.journal = "/j",
+                       .before = before,
+                       .keep_from = {},
+                       .sign = [this](std::uint64_t) { return sign(); },
+                       .policy = "test",
+                       .actor = "test",
+                       .dry = false};
+  const PruneRequest other = request;
+  bool asked = false;
+  request.keep_from = [&] {
+    asked = true;
+    EXPECT_EQ(prune(disk, lines, clock, other).error().code, Code::kUnavailable)
+        << "what is needed is asked for when nobody else prunes";
+    return UINT64_MAX;
+  };
+  request.sign = [&](std::uint64_t) {
+    EXPECT_EQ(prune(disk, lines, clock, other).error().code, Code::kUnavailable);
+    return sign();
+  };
+  EXPECT_EQ(prune(disk, lines, clock, request)->segments, 2u);
+  EXPECT_TRUE(asked);
+  EXPECT_EQ(prune(disk, lines, clock, other)->segments, 0u);
+  const auto report = verify(disk, "/j", {.last_signed = config.last_signed});
+  for (const Problem& problem : report->problems) ADD_FAILURE() << problem.what;
+}
+
+TEST_F(ProveTest, NothingGoesBeforeTheRecordOfItIsSigned) {
+  const auto done = prune(disk, lines, clock,
+                          {.journal = "/j",
+                           .before = UtcTime(std::chrono::milliseconds(1'764'000'000'700)),
+                           .keep_from = {},
+                           .sign = [](std::uint64_t) { return fail(Code::kUnavailable, "no"); },
+                           .policy = "test",
+                           .actor = "test",
+                           .dry = false});
+  EXPECT_FALSE(done);
+  EXPECT_EQ(*read_min_index(disk, "/j"), 0u);
+  ASSERT_TRUE(sign());
+  const auto report = verify(disk, "/j", {.last_signed = config.last_signed});
+  for (const Problem& problem : report->problems) ADD_FAILURE() << problem.what;
+  EXPECT_EQ(report->first_seq, 1u);
+}
+
+TEST_F(ProveTest, APrunedLogTakesNoNewName) {
+  ASSERT_EQ(prune_before(700)->segments, 2u);
+  config.origin = "log2.example.com";
+  EXPECT_EQ(accept_state(disk, config, std::string(), record).error().code, Code::kDenied);
+}
+
 TEST_F(ProveTest, TilesOfAPrunedLogAreMadeAgain) {
   ASSERT_EQ(prune_before(700)->segments, 2u);
-  const auto path = "/j/tile/0/003.p/132";
+  const auto path = "/j/tile/0/003.p/133";  // with the record of the prune
   const std::string bytes = disk.bytes(path);
   ASSERT_TRUE(disk.remove(path));
   const auto keeper = TreeKeeper::open(config, disk, clock);
@@ -121,7 +184,7 @@ TEST_F(ProveTest, TilesOfAPrunedLogAreMadeAgain) {
 TEST_F(ProveTest, AnOperatorMayAcceptWhatTheRecordsStillGive) {
   ASSERT_TRUE(disk.remove(*config.last_signed));
   ASSERT_FALSE(TreeKeeper::open(config, disk, clock));
-  const auto accepted = accept_state(disk, config, std::nullopt);
+  const auto accepted = accept_state(disk, config, std::nullopt, record);
   ASSERT_TRUE(accepted) << accepted.error().what;
   EXPECT_EQ(accepted->size, 900u);
   EXPECT_TRUE(TreeKeeper::open(config, disk, clock));
@@ -130,9 +193,8 @@ TEST_F(ProveTest, AnOperatorMayAcceptWhatTheRecordsStillGive) {
 TEST_F(ProveTest, AnotherKeyIsAcceptedAndTold) {
   config.signing_seed = seed_for_test('n');
   ASSERT_FALSE(TreeKeeper::open(config, disk, clock));
-  const auto accepted = accept_state(disk, config, std::nullopt);
+  const auto accepted = accept_state(disk, config, std::nullopt, record);
   ASSERT_TRUE(accepted);
-  lines.record(accepted_event(*accepted, clock.now(), "test"), Durability::kSynced, {});
   const auto keeper = TreeKeeper::open(config, disk, clock);
   ASSERT_TRUE(keeper) << keeper.error().what;
   EXPECT_TRUE((*keeper)->step(lines, true));
@@ -143,10 +205,10 @@ TEST_F(ProveTest, AnotherKeyIsAcceptedAndTold) {
 TEST_F(ProveTest, AForkIsAcceptedUnderANewNameOnly) {
   lines.go_back_to(700);
   ASSERT_FALSE(TreeKeeper::open(config, disk, clock));
-  EXPECT_EQ(accept_state(disk, config, std::nullopt).error().code, Code::kDenied);
-  EXPECT_EQ(accept_state(disk, config, config.origin).error().code, Code::kDenied);
+  EXPECT_EQ(accept_state(disk, config, std::nullopt, record).error().code, Code::kDenied);
+  EXPECT_EQ(accept_state(disk, config, config.origin, record).error().code, Code::kDenied);
   config.origin = "log2.example.com";
-  const auto accepted = accept_state(disk, config, std::string());
+  const auto accepted = accept_state(disk, config, std::string(), record);
   ASSERT_TRUE(accepted) << accepted.error().what;
   EXPECT_EQ(accepted->origin, "log2.example.com");
 }

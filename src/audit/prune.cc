@@ -2,7 +2,6 @@
 #include "audit/prune.h"
 
 #include <future>
-#include <mutex>
 #include <optional>
 
 #include "audit/checkpoint.h"
@@ -51,14 +50,14 @@ Event prune_event(const Clock& clock, const PruneRequest& request, const PruneRe
   return event;
 }
 
-Result<void> record_now(Recorder& recorder, Event event) {
+Result<std::uint64_t> record_now(Recorder& recorder, Event event) {
   auto promise = std::make_shared<std::promise<Result<std::uint64_t>>>();
   auto answer = promise->get_future();
   recorder.record(std::move(event), Durability::kSynced,
                   [promise](Result<std::uint64_t> seq) { promise->set_value(std::move(seq)); });
   const Result<std::uint64_t> seq = answer.get();
   if (!seq || *seq == 0) return fail(Code::kUnavailable, "the journal does not accept records");
-  return {};
+  return *seq;
 }
 
 }  // namespace
@@ -66,9 +65,13 @@ Result<void> record_now(Recorder& recorder, Event event) {
 Result<PruneReport> prune(FileSystem& files, Recorder& recorder, const Clock& clock,
                           const PruneRequest& request) {
   // One at a time: an operator's prune and the policy's may meet, each with its own list of what is
-  // there. The lock of the journal keeps other processes away.
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  // there. The lock of the journal keeps other processes away, and this one too.
+  const auto lock = files.lock(request.journal + "/prune.lock");
+  if (!lock && lock.error().code == Code::kDenied) {
+    return fail(Code::kUnavailable, "another prune of this log is under way");
+  }
+  if (!lock) return std::unexpected(lock.error());
+  const std::uint64_t keep_from = request.keep_from ? request.keep_from() : UINT64_MAX;
   const auto segments = list_segments(files, request.journal);
   if (!segments) return std::unexpected(segments.error());
   const auto old_min = read_min_index(files, request.journal);
@@ -81,7 +84,7 @@ Result<PruneReport> prune(FileSystem& files, Recorder& recorder, const Clock& cl
     const SegmentId& id = (*segments)[going];
     const auto end = first_time(files, request.journal, (*segments)[going + 1]);
     const std::uint64_t last_seq = *id.next_seq - 1;
-    if (!end || *end > request.before || last_seq > is_signed || *id.next_seq > request.keep_from) {
+    if (!end || *end > request.before || last_seq > is_signed || *id.next_seq > keep_from) {
       break;
     }
     report.bytes +=
@@ -94,9 +97,11 @@ Result<PruneReport> prune(FileSystem& files, Recorder& recorder, const Clock& cl
   }
   if (going == 0 || request.dry) return report;
 
-  Result<void> done = record_now(recorder, prune_event(clock, request, report, *old_min));
+  const auto seq = record_now(recorder, prune_event(clock, request, report, *old_min));
+  if (!seq) return std::unexpected(seq.error());
+  Result<void> done = request.sign(*seq);
   // First the bound, then the deed: a crash between leaves segments that nobody needs.
-  if (done) done = write_min_index(files, request.journal, report.min_index);
+  if (done) done = write_min_index(files, request.journal, {report.min_index, *seq});
   const std::string directory = segment_directory(request.journal);
   for (std::size_t i = 0; done && i < going; ++i) {
     const std::uint64_t first = (*segments)[i].first_seq;

@@ -14,15 +14,22 @@ namespace {
 constexpr std::string_view kTime = "{\"timestamp_utc\":\"";
 constexpr std::size_t kTimeBytes = 24;
 
-void note_new_key(std::string_view line, SegmentScan& scan) {
+void note_action(std::uint64_t seq, std::string_view line, SegmentScan& scan) {
+  if (const auto index = pruned_to(line)) scan.prunes.push_back({*index, seq});
   if (!line.contains("\"audit_key_rotated\"") && !line.contains("\"audit_state_accepted\"")) return;
   const Result<Event> event = parse_event(line);
   if (!event || !event->detail) return;
+  const bool accepted = event->action == "audit_state_accepted";
+  if (!accepted && event->action != "audit_key_rotated") return;
   const Result<JsonValue> detail = JsonValue::parse(*event->detail);
-  if (!detail || !detail->is_object()) return;
-  for (const auto& [member, value] : detail->members()) {
-    if (member == "new" && value.string()) scan.new_keys.emplace_back(*value.string());
+  const auto key = detail ? detail->at("new") : std::nullopt;
+  if (!key || !key->string()) return;
+  SegmentScan::KeyWord word{.seq = seq, .key = std::string(*key->string()), .accepted_at = {}};
+  if (accepted) {
+    const auto size = detail->at("size");
+    word.accepted_at = static_cast<std::uint64_t>(size ? size->integer().value_or(0) : 0);
   }
+  scan.new_keys.push_back(std::move(word));
 }
 
 void take_line(std::uint64_t seq, std::string_view line, std::uint64_t trusted_seq,
@@ -43,7 +50,7 @@ void take_line(std::uint64_t seq, std::string_view line, std::uint64_t trusted_s
   if (scan.first_time.empty()) scan.first_time = time;
 
   const std::string_view kind = line_kind(line);
-  if (kind == "action") note_new_key(line, scan);
+  if (kind == "action") note_action(seq, line, scan);
   const bool intent = kind == "intent";
   if (!intent && kind != "request") return;
   const std::string_view id = line_request_id(line);

@@ -10,6 +10,7 @@
 
 #include "audit/file_system.h"
 #include "audit/merkle.h"
+#include "audit/min_index.h"
 #include "audit/segment.h"
 #include "audit/verify.h"
 #include "base/result.h"
@@ -23,6 +24,12 @@ struct SegmentScan {
     bool intent = false;        // else its outcome
   };
 
+  struct KeyWord {  // a record speaks of a new signing key
+    std::uint64_t seq = 0;
+    std::string key;
+    std::optional<std::uint64_t> accepted_at;  // an operator brought it, at this size; else rotated
+  };
+
   SegmentId id;
   std::uint64_t end_seq = 0;
   std::uint64_t torn_bytes = 0;
@@ -30,8 +37,9 @@ struct SegmentScan {
   std::string first_time, last_time;  // texts of the log; empty when it has no records
   std::vector<TreeHash> leaves;
   std::vector<Step> steps;
-  std::vector<std::string> new_keys;  // that records speak of
-  VerifyReport found;                 // problems alone
+  std::vector<KeyWord> new_keys;
+  std::vector<MinIndex> prunes;  // what records of prunes tell
+  VerifyReport found;            // problems alone
 };
 
 // Lines up to `trusted_seq` are not parsed as JSON: the tree says that they are as they were

@@ -258,6 +258,16 @@ Result<Verified> verify_note(std::string_view whole, const std::vector<VerifierK
   return verified;
 }
 
+bool signed_by_both(std::string_view whole, const VerifierKey& one, const VerifierKey& other) {
+  const auto verified = verify_note(whole, {one, other});
+  if (!verified || one.text() == other.text()) return false;
+  const auto by = [&](const VerifierKey& key) {
+    return verified->text.starts_with(key.name + "\n") &&
+           std::ranges::find(verified->by, key.text(), &VerifierKey::text) != verified->by.end();
+  };
+  return by(one) && by(other);
+}
+
 std::string cosigned_message(std::string_view text, UtcTime at) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(at.time_since_epoch()).count();
   return "cosignature/v1\ntime " + std::to_string(seconds) + "\n" + std::string(text);

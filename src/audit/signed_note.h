@@ -82,6 +82,9 @@ struct Verified {
 // of other keys are passed over. kInvalid: malformed; kDenied: unsigned, or a wrong signature.
 Result<Verified> verify_note(std::string_view whole, const std::vector<VerifierKey>& keys);
 
+// Both of these keys signed it, under its log's name, and neither signature is wrong.
+bool signed_by_both(std::string_view whole, const VerifierKey& one, const VerifierKey& other);
+
 // What a witness signs for `text` at that time.
 std::string cosigned_message(std::string_view text, UtcTime at);
 

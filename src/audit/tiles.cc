@@ -63,6 +63,18 @@ Result<std::vector<TreeHash>> read_tile(FileSystem& files, const std::string& ro
   return hashes;
 }
 
+Result<std::vector<TreeHash>> row_of(FileSystem& files, const std::string& root, int level,
+                                     std::uint64_t index, std::size_t width) {
+  for (std::size_t w = width; w <= kTileHashes; ++w) {
+    auto hashes = read_tile(files, root, level, index, w);
+    if (!hashes && hashes.error().code != Code::kNotFound) return hashes;
+    if (!hashes) continue;
+    hashes->resize(width);
+    return hashes;
+  }
+  return fail(Code::kNotFound, tile_path(level, index, width) + " is missing");
+}
+
 Result<const TileReader::Tile*> TileReader::tile(int level, std::uint64_t index) {
   const Key key{level, index};
   const auto found = std::ranges::find(recent_, key, &std::pair<Key, Tile>::first);
@@ -150,19 +162,6 @@ Result<void> TileWriter::append(const TreeHash& leaf) {
   levels_[full].edge.append(hash);
   ++size_;
   return {};
-}
-
-TreeHash TileWriter::root() const {
-  TreeHash root = empty_root();
-  bool first = true;
-  for (const Level& level : levels_) {
-    const auto& complete = level.edge.complete();
-    for (std::size_t i = complete.size(); i-- > 0;) {
-      root = first ? complete[i] : node_hash(complete[i], root);
-      first = false;
-    }
-  }
-  return root;
 }
 
 // Makes the directory of a file, and notes that its new name is not durable yet.

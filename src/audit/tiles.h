@@ -58,6 +58,27 @@ class TileReader final : public NodeSource {
   std::list<std::pair<Key, Tile>> recent_;  // the newest use first
 };
 
+// The root over rows of tiles that are not full yet, the lowest level first; `edge` of each is over
+// its hashes.
+template <class Levels>
+TreeHash root_of_levels(const Levels& levels) {
+  TreeHash root = empty_root();
+  bool first = true;
+  for (const auto& level : levels) {
+    const auto& complete = level.edge.complete();
+    for (std::size_t i = complete.size(); i-- > 0;) {
+      root = first ? complete[i] : node_hash(complete[i], root);
+      first = false;
+    }
+  }
+  return root;
+}
+
+// A row of at most one tile, of exactly this width or out of a wider file. kNotFound: there is
+// none.
+Result<std::vector<TreeHash>> row_of(FileSystem& files, const std::string& root, int level,
+                                     std::uint64_t index, std::size_t width);
+
 // The growing tree of one log. One thread.
 class TileWriter {
  public:
@@ -81,7 +102,7 @@ class TileWriter {
   void keep_equal_tiles(bool keep) { keep_equal_ = keep; }
 
   std::uint64_t size() const { return size_; }
-  TreeHash root() const;
+  TreeHash root() const { return root_of_levels(levels_); }
 
  private:
   struct Level {

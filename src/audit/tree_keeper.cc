@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/tree_keeper.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <utility>
 
 #include "audit/checkpoint.h"
 #include "audit/checkpoint_files.h"
+#include "audit/line.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 
@@ -17,6 +19,15 @@ constexpr std::size_t kPieceBytes = 1u << 20;
 constexpr std::uint64_t kRecordsMax = 10'000;  // that wait for a checkpoint
 constexpr std::chrono::milliseconds kPoll{100};
 constexpr std::chrono::seconds kRotationMax{30};  // to write one record and sign one checkpoint
+constexpr std::chrono::seconds kSignMax{5};
+constexpr std::size_t kLateMax = 16;  // checkpoints; witnesses answer within some seconds
+
+// What an administrator or the gate itself did: keys, policy, retention. Nobody should be able to
+// take such a record away in the second before it is signed.
+bool urgent(std::string_view line) {
+  const std::string_view kind = line_kind(line);
+  return kind == "admin" || kind == "action";
+}
 
 Event rotation_event(UtcTime now, const std::string& actor, const std::string& from,
                      const std::string& to) {
@@ -82,13 +93,15 @@ void TreeKeeper::stop() {
 
 void TreeKeeper::run() {
   bool stopping = false;
+  bool now = false;
   while (!stopping) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, kPoll, [this] { return stopping_ || rotation_actor_.has_value(); });
+      wake_.wait_for(lock, kPoll, [this] { return stopping_ || sign_now_; });
       stopping = stopping_;
+      now = std::exchange(sign_now_, false) || stopping;
     }
-    step(*recorder_, stopping);
+    step(*recorder_, now);
   }
   end_rotation(fail(Code::kUnavailable, "the server is stopping"));
 }
@@ -109,6 +122,7 @@ bool TreeKeeper::read_on(Recorder& recorder) {
     Result<void> appended;
     const auto read = follower_.read(durable, kPieceBytes, [&](const Record& record) {
       appended = start_.tree->append(leaf_hash(record.line));
+      if (appended && urgent(record.line)) urgent_seq_ = record.seq;
       return appended.has_value();
     });
     counters_.tree_size.store(start_.tree->size(), std::memory_order_relaxed);
@@ -132,7 +146,7 @@ bool TreeKeeper::due(bool now) const {
   const auto& state = start_.last.state();
   const std::uint64_t signed_size = state ? state->size : 0;
   if (start_.tree->size() == signed_size && !unpublished_) return false;
-  return now || unpublished_ || rotation_seq_ > signed_size ||
+  return now || unpublished_ || urgent_seq_ > signed_size ||
          start_.tree->size() >= signed_size + kRecordsMax || clock_.steady_us() >= next_sign_us_;
 }
 
@@ -142,26 +156,23 @@ Result<void> TreeKeeper::sign() {
   next_sign_us_ =
       clock_.steady_us() +
       std::chrono::duration_cast<std::chrono::microseconds>(config_.checkpoint_every).count();
+  if (!handing_over_) {
+    const Result<void> done = advance();
+    if (!done) return done;
+  }
+  return publish(*start_.last.state());
+}
+
+// The state goes on to the tree as it is.
+Result<void> TreeKeeper::advance() {
   Result<void> done = start_.tree->publish();
   if (!done) return done;
-  const VerifierKey* const current = start_.keys.current();
-  const bool rotates =
-      start_.next_key && rotation_seq_ > 0 && start_.tree->size() >= rotation_seq_ &&
-      (current == nullptr || current->text() != start_.next_key->verifier().text());
-  if (rotates) {
-    KeyHistory keys = start_.keys;
-    if (keys.current() == nullptr) keys.rotate(start_.key.verifier(), 0);
-    keys.rotate(start_.next_key->verifier(), start_.tree->size());
+  if (start_.keys.current() == nullptr) {
+    KeyHistory keys;
+    keys.rotate(start_.key.verifier(), 0);
     done = keys.write(files_, config_.path);
     if (!done) return done;
     start_.keys = std::move(keys);
-  } else if (current == nullptr) {
-    start_.keys.rotate(start_.key.verifier(), 0);
-    done = start_.keys.write(files_, config_.path);
-    if (!done) {
-      start_.keys = {};
-      return done;
-    }
   }
   const SignedState next{.origin = start_.origin,
                          .size = start_.tree->size(),
@@ -172,7 +183,26 @@ Result<void> TreeKeeper::sign() {
   if (!done) return done;
   start_.tree->drop_partials();
   unpublished_ = true;
-  return publish(next);
+  return {};
+}
+
+bool TreeKeeper::rotates() const {
+  return start_.next_key && rotation_seq_ > 0 && start_.tree->size() >= rotation_seq_ &&
+         start_.keys.current()->text() != start_.next_key->verifier().text();
+}
+
+// The old key ends where the kept checkpoint has both signatures. Wherever this is cut off: until
+// `vkeys` tells, the old key is in force and the second signature means nothing; as soon as it
+// does, the proof of the rotation lies in the history.
+Result<void> TreeKeeper::hand_over(std::uint64_t size) {
+  handing_over_ = true;
+  KeyHistory keys = start_.keys;
+  keys.rotate(start_.next_key->verifier(), size);
+  const Result<void> done = keys.write(files_, config_.path);
+  if (!done) return done;
+  start_.keys = std::move(keys);
+  handing_over_ = false;
+  return {};
 }
 
 // From the tiles as they lie on the disk, not from what we remember of them.
@@ -194,9 +224,11 @@ Result<void> TreeKeeper::extends_the_last(const SignedState& next) {
 Result<std::string> TreeKeeper::note_of(const SignedState& state) const {
   const Checkpoint checkpoint{.origin = state.origin, .size = state.size, .root = state.root};
   const std::string text = checkpoint.text();
+  std::vector<VerifierKey> keys = start_.keys.in_force(state.size);
+  if (rotates()) keys.push_back(start_.next_key->verifier());
   std::string note = text + '\n';
   bool any = false;
-  for (const VerifierKey& key : start_.keys.in_force(state.size)) {
+  for (const VerifierKey& key : keys) {
     for (const SigningKey* const own :
          {&start_.key, start_.next_key ? &*start_.next_key : nullptr}) {
       if (own == nullptr || own->verifier().text() != key.text()) continue;
@@ -212,21 +244,23 @@ Result<void> TreeKeeper::publish(const SignedState& state) {
   const Result<std::string> note = note_of(state);
   if (!note) return std::unexpected(note.error());
   const UtcTime now = clock_.now();
-  Result<void> done;
   {
     const std::lock_guard lock(publishing_);
-    done = keep_checkpoint(files_, config_.path, *note, now);
+    Result<void> done;
+    if (!handing_over_) done = keep_checkpoint(files_, config_.path, *note, now);
+    if (done && rotates()) done = hand_over(state.size);
     if (done) done = publish_checkpoint(files_, config_.path, *note);
-  }
-  if (!done) return done;
-  unpublished_ = false;
-  const Checkpoint checkpoint{.origin = state.origin, .size = state.size, .root = state.root};
-  auto published = std::make_shared<const Published>(
-      Published{.size = state.size, .text = checkpoint.text(), .note = *note});
-  {
-    const std::lock_guard lock(mutex_);
+    if (!done) return done;
+    const Checkpoint checkpoint{.origin = state.origin, .size = state.size, .root = state.root};
+    auto published = std::make_shared<const Published>(
+        Published{.size = state.size, .text = checkpoint.text(), .note = *note});
+    // Within `publishing_`: a cosignature that comes in between must not take the checkpoint
+    // before this one for the newest.
+    const std::lock_guard published_lock(mutex_);
     published_ = std::move(published);
   }
+  wake_.notify_all();
+  unpublished_ = false;
   counters_.signed_size.store(state.size, std::memory_order_relaxed);
   counters_.signed_at_ms.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   counters_.checkpoints.fetch_add(1, std::memory_order_relaxed);
@@ -256,39 +290,69 @@ std::shared_ptr<const TreeKeeper::Published> TreeKeeper::published() const {
   return published_;
 }
 
-Result<void> TreeKeeper::add_cosignature(const std::string& checkpoint_text,
-                                         const std::string& line) {
+Result<void> TreeKeeper::add_cosignature(const Published& checkpoint, const std::string& line) {
   const std::lock_guard files_lock(publishing_);
   std::shared_ptr<const Published> now = published();
-  if (!now || now->text != checkpoint_text) {
-    return fail(Code::kNotFound, "a newer checkpoint has been published");
+  if (now && now->text == checkpoint.text) {
+    auto next = std::make_shared<Published>(*now);
+    next->note += line + '\n';
+    Result<void> done = keep_checkpoint(files_, config_.path, next->note, clock_.now());
+    if (done) done = publish_checkpoint(files_, config_.path, next->note);
+    if (!done) return done;
+    const std::lock_guard lock(mutex_);
+    published_ = std::move(next);
+    return {};
   }
-  auto next = std::make_shared<Published>(*now);
-  next->note += line + '\n';
-  Result<void> done = keep_checkpoint(files_, config_.path, next->note, clock_.now());
-  if (done) done = publish_checkpoint(files_, config_.path, next->note);
+  // A slow witness: a newer one is published, and this one is history.
+  const auto known = std::ranges::find(late_, checkpoint.text, &Published::text);
+  Published next = known == late_.end() ? checkpoint : *known;
+  next.note += line + '\n';
+  const Result<void> done = keep_checkpoint(files_, config_.path, next.note, clock_.now());
   if (!done) return done;
-  const std::lock_guard lock(mutex_);
-  if (published_ == now) published_ = std::move(next);
+  if (known != late_.end()) {
+    *known = std::move(next);
+    return {};
+  }
+  if (late_.size() == kLateMax) late_.pop_front();
+  late_.push_back(std::move(next));
   return {};
 }
 
-Result<std::string> TreeKeeper::rotate_key(const std::string& actor) {
-  if (config_.signing_seed) {
-    return fail(Code::kDenied,
-                "the key is in audit.signing_seed; change it there, then run "
-                "sallyport audit accept-state");
-  }
+Result<void> TreeKeeper::sign_through(std::uint64_t seq) {
   std::unique_lock lock(mutex_);
-  if (stopping_ || rotation_actor_)
-    return fail(Code::kUnavailable, "another rotation is under way");
-  rotation_actor_ = actor;
-  rotated_.reset();
+  sign_now_ = true;
   wake_.notify_all();
-  if (recorder_ == nullptr) return std::string();  // whoever steps goes on
-  const bool done = wake_.wait_for(lock, kRotationMax, [this] { return rotated_.has_value(); });
-  if (!done) return fail(Code::kUnavailable, "the log has not been signed in time; it will be");
-  return *std::exchange(rotated_, {});
+  const auto has = [&] { return published_ && published_->size >= seq; };
+  wake_.wait_for(lock, kSignMax, [&] { return stopping_ || has(); });
+  if (has()) return {};
+  return fail(Code::kUnavailable, "the log has not been signed in time");
+}
+
+void TreeKeeper::rotate_key(const std::string& actor, Rotated done) {
+  if (config_.signing_seed) {
+    return done(fail(Code::kDenied,
+                     "the key is in audit.signing_seed; change it there, then run "
+                     "sallyport audit accept-state"));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_ && !rotation_actor_) {
+      rotation_actor_ = actor;
+      rotated_ = std::move(done);
+      sign_now_ = true;
+      wake_.notify_all();
+      return;
+    }
+  }
+  done(fail(Code::kUnavailable, "another rotation is under way"));
+}
+
+Result<std::string> TreeKeeper::rotate_key(const std::string& actor) {
+  auto promise = std::make_shared<std::promise<Result<std::string>>>();
+  auto answer = promise->get_future();
+  rotate_key(actor, [promise](Result<std::string> r) { promise->set_value(std::move(r)); });
+  if (answer.wait_for(kRotationMax) == std::future_status::ready) return answer.get();
+  return fail(Code::kUnavailable, "the log has not been signed in time; it will be");
 }
 
 Result<void> TreeKeeper::make_next_key() {
@@ -339,13 +403,14 @@ Result<void> TreeKeeper::finish_rotation() {
 }
 
 void TreeKeeper::end_rotation(Result<std::string> outcome) {
+  Rotated done;
   {
     const std::lock_guard lock(mutex_);
     if (!rotation_actor_) return;
     rotation_actor_.reset();
-    rotated_ = std::move(outcome);
+    done = std::exchange(rotated_, {});
   }
-  wake_.notify_all();
+  if (done) done(std::move(outcome));
 }
 
 }  // namespace sallyport::audit

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -71,12 +72,20 @@ class TreeKeeper {
   const Config& config() const { return config_; }
   FileSystem& files() const { return files_; }
 
-  // Adds a witness's line to the checkpoint of this text, in the history and, while it is the
-  // newest, where it is published. Any thread.
-  Result<void> add_cosignature(const std::string& checkpoint_text, const std::string& line);
+  // Adds a witness's line to a checkpoint that was published, in the history and, while it is the
+  // newest, where it is published. Any thread; when it returns without an error the line is kept.
+  Result<void> add_cosignature(const Published& checkpoint, const std::string& line);
 
-  // Makes a new key, records it, and returns its verifier key when a checkpoint carries both
-  // signatures. Any thread; blocks. kDenied: the key comes from the configuration.
+  // Returns when a checkpoint has the record of this seq, which is durable. Any thread but the
+  // keeper's; blocks for as long as one signing takes. kUnavailable: it has not been signed.
+  Result<void> sign_through(std::uint64_t seq);
+
+  // Makes a new key, records it, and gives its verifier key when a checkpoint carries both
+  // signatures. kDenied: the key comes from the configuration. kUnavailable: another rotation is
+  // under way. `done` is called once, on the keeper's thread, or at once when it is refused.
+  using Rotated = std::move_only_function<void(Result<std::string>)>;
+  void rotate_key(const std::string& actor, Rotated done);
+  // The same for who has a thread to wait with; kUnavailable: it takes too long, and goes on.
   Result<std::string> rotate_key(const std::string& actor);
 
  private:
@@ -86,6 +95,9 @@ class TreeKeeper {
   bool read_on(Recorder& recorder);
   bool due(bool now) const;
   Result<void> sign();
+  Result<void> advance();
+  bool rotates() const;
+  Result<void> hand_over(std::uint64_t size);
   Result<void> extends_the_last(const SignedState& next);
   Result<std::string> note_of(const SignedState& state) const;
   Result<void> publish(const SignedState& state);
@@ -104,18 +116,24 @@ class TreeKeeper {
   TreeStart start_;
   Follower follower_;
   std::int64_t next_sign_us_ = 0;
-  bool unpublished_ = false;  // the state went on, the checkpoint did not
+  std::uint64_t urgent_seq_ = 0;  // of the newest record that is signed at once
+  bool unpublished_ = false;      // the state went on, the checkpoint did not
   bool told_refusal_ = false;
   std::uint64_t rotation_seq_ = 0;  // of the record that tells of the next key; 0: none
+  // The checkpoint that both keys signed is kept, and `vkeys` does not tell yet: nothing else is
+  // signed until it does.
+  bool handing_over_ = false;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::shared_ptr<const Published> published_;
   bool stopping_ = false;
+  bool sign_now_ = false;                      // somebody waits for a checkpoint
   std::optional<std::string> rotation_actor_;  // somebody waits for a new key
-  std::optional<Result<std::string>> rotated_;
+  Rotated rotated_;
 
-  std::mutex publishing_;  // of the files checkpoint and checkpoints/
+  std::mutex publishing_;       // of the files checkpoint and checkpoints/, and of what follows
+  std::deque<Published> late_;  // the last kLateMax older checkpoints that got a cosignature
   Recorder* recorder_ = nullptr;
   std::thread thread_;
 };

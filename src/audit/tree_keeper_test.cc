@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "audit/journal.h"
 #include "audit/provable_log_for_test.h"
@@ -301,11 +303,95 @@ TEST_F(KeeperTest, ACosignatureJoinsTheCheckpointItIsOf) {
       SigningKey::make("w.example", std::make_shared<const Secret>(std::string(32, 'w')));
   std::string line = witness->sign(published->text);
   line.pop_back();
-  ASSERT_TRUE(keeper->add_cosignature(published->text, line));
+  ASSERT_TRUE(keeper->add_cosignature(*published, line));
   const auto verified = verify_note(disk.bytes("/j/checkpoint"), {witness->verifier(), key()});
   ASSERT_TRUE(verified);
   EXPECT_EQ(verified->by.size(), 2u);
-  EXPECT_FALSE(keeper->add_cosignature("other\n", line));
+}
+
+TEST_F(KeeperTest, ACosignatureOfAnOlderCheckpointIsKeptInTheHistory) {
+  lines.add(4);
+  const auto keeper = opened();
+  ASSERT_TRUE(keeper->step(lines, true));
+  const auto old = keeper->published();
+  lines.add(4);
+  ASSERT_TRUE(keeper->step(lines, true));
+  const std::string newest = disk.bytes("/j/checkpoint");
+  std::vector<VerifierKey> keys{key()};
+  for (const char c : {'v', 'w'}) {
+    const auto witness = SigningKey::make(std::string(1, c) + ".example",
+                                          std::make_shared<const Secret>(std::string(32, c)));
+    std::string line = witness->sign(old->text);
+    line.pop_back();
+    ASSERT_TRUE(keeper->add_cosignature(*old, line));
+    keys.push_back(witness->verifier());
+  }
+  EXPECT_EQ(disk.bytes("/j/checkpoint"), newest);
+  const auto kept = find_checkpoint(disk, "/j", 4);
+  ASSERT_TRUE(kept && *kept);
+  const auto verified = verify_note(**kept, keys);
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->by.size(), 3u);
+}
+
+// While checkpoints are published and cosigned at once, what is published never goes back.
+TEST_F(KeeperTest, ACosignatureNeverBringsBackAnOlderCheckpoint) {
+  const auto witness =
+      SigningKey::make("w.example", std::make_shared<const Secret>(std::string(32, 'w')));
+  lines.add(1);
+  const auto keeper = opened();
+  ASSERT_TRUE(keeper->step(lines, true));
+  std::atomic<bool> stop = false;
+  std::thread cosigner([&] {
+    while (!stop) {
+      const auto now = keeper->published();
+      std::string line = witness->sign(now->text);
+      line.pop_back();
+      (void)keeper->add_cosignature(*now, line);
+    }
+  });
+  std::uint64_t back = 0;
+  for (std::uint64_t size = 2; size < 400; ++size) {
+    lines.add(1);
+    EXPECT_TRUE(keeper->step(lines, true));
+    if (signed_size() != size) ++back;
+  }
+  stop = true;
+  cosigner.join();
+  EXPECT_EQ(signed_size(), 399u);
+  EXPECT_EQ(back, 0u);
+}
+
+TEST_F(KeeperTest, WhatAnAdministratorDidIsSignedAtOnce) {
+  const auto keeper = opened();
+  lines.add(3);
+  ASSERT_TRUE(keeper->step(lines, false));
+  lines.add(2);
+  ASSERT_TRUE(keeper->step(lines, false));
+  EXPECT_EQ(signed_size(), 3u) << "requests wait for the clock";
+  for (const Kind kind : {Kind::kAdmin, Kind::kAction}) {
+    Event event;
+    event.timestamp_utc = noon();
+    event.kind = kind;
+    event.action = "key.revoke";
+    lines.record(event, Durability::kSynced, {});
+    ASSERT_TRUE(keeper->step(lines, false));
+    EXPECT_EQ(signed_size(), lines.durable_seq());
+  }
+}
+
+TEST(AppendFile, AFullDiskLeavesNoHalfLine) {
+  MemoryDisk disk;
+  ASSERT_TRUE(append_file(disk, "/d", "f", "one\n"));
+  int refused = 0;
+  disk.set_plan([&](MemoryDisk::Operation operation, const std::string&) {
+    const bool now = operation == MemoryDisk::Operation::kWrite && refused++ < 20;
+    return now ? MemoryDisk::Fault::kRefuse : MemoryDisk::Fault::kNone;
+  });
+  while (!append_file(disk, "/d", "f", "two, which is longer\n")) {
+    EXPECT_EQ(disk.bytes("/d/f"), "one\n");
+  }
+  EXPECT_EQ(disk.bytes("/d/f"), "one\ntwo, which is longer\n");
 }
 
 // On the real disk, with the real journal and its own thread.

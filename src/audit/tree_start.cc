@@ -51,18 +51,6 @@ Result<std::uint64_t> each_leaf(FileSystem& files, const std::string& journal, s
   return follower.next_seq() - from;
 }
 
-// A row of the tree up to `width` in one tile, from whatever file has it.
-Result<std::vector<TreeHash>> row_of(FileSystem& files, const std::string& journal, int level,
-                                     std::uint64_t index, std::size_t width) {
-  for (std::size_t w = width; w <= kTileHashes; ++w) {
-    auto hashes = read_tile(files, journal, level, index, w);
-    if (!hashes) continue;
-    hashes->resize(width);
-    return hashes;
-  }
-  return fail(Code::kNotFound, "the tiles of the records that were pruned are missing");
-}
-
 // The edge of the tree over the records that are not kept any more, out of their tiles.
 Result<TreeEdge> edge_below(FileSystem& files, const std::string& journal, std::uint64_t size) {
   std::vector<TreeHash> complete;
@@ -227,16 +215,70 @@ Result<void> find_keys(FileSystem& files, const Config& config, TreeStart& start
   return files.sync_directory(directory_of(*config.signing_key));
 }
 
-Result<void> check_key(const TreeStart& start, const SignedState& state) {
+// A new key may follow the one that signed last exactly where both signed.
+Result<void> check_key(FileSystem& files, const std::string& journal, const TreeStart& start,
+                       const SignedState& state) {
   const std::string own = start.key.verifier().text();
   if (own == state.key) return {};
   const auto& terms = start.keys.terms();
-  const bool just_rotated = terms.size() >= 2 && terms.back().key.text() == own &&
-                            terms[terms.size() - 2].key.text() == state.key;
-  if (just_rotated) return {};
+  if (terms.size() >= 2 && terms.back().key.text() == own && terms.back().from == state.size &&
+      terms[terms.size() - 2].key.text() == state.key) {
+    bool both = false;
+    const Result<void> read = each_kept_checkpoint(files, journal, [&](std::string_view note) {
+      const auto parsed = Note::parse(note);
+      const auto checkpoint = parsed ? Checkpoint::parse(parsed->text) : fail(Code::kInvalid, "");
+      both = checkpoint && checkpoint->size == state.size && checkpoint->root == state.root &&
+             signed_by_both(note, terms[terms.size() - 2].key, terms.back().key);
+      return !both;
+    });
+    if (!read) return read;
+    if (both) return {};
+  }
   return refuse("the signing key is " + own + ", but it was signed with " + state.key,
                 "Put the old key back and use sallyport audit rotate-key; if it is lost: "
                 "sallyport audit accept-state");
+}
+
+// The leaf of the record that the bound names, if it is one of a prune that says the same.
+Result<std::optional<TreeHash>> leaf_of_prune(FileSystem& files, const std::string& journal,
+                                              const MinIndex& bound) {
+  std::optional<TreeHash> leaf;
+  Follower follower(files, journal, bound.seq);
+  const auto read = follower.read(bound.seq, 1, [&](const Record& record) {
+    if (pruned_to(record.line) == bound.index) leaf = leaf_hash(record.line);
+    return true;
+  });
+  if (!read && read.error().code == Code::kUnavailable) return std::unexpected(read.error());
+  return leaf;
+}
+
+bool is_leaf(FileSystem& files, const std::string& journal, const SignedState& state,
+             std::uint64_t seq, const TreeHash& leaf) {
+  TileReader tiles(files, journal, state.size);
+  const auto proof = prove_inclusion(tiles, seq - 1, state.size);
+  return proof && verify_inclusion(seq - 1, state.size, leaf, *proof, state.root);
+}
+
+// The bound of what was pruned is believed when a record under the signed root tells of it.
+Result<void> check_bound(FileSystem& files, const std::string& journal,
+                         const std::optional<SignedState>& state, bool& rebuilt) {
+  const auto bound = read_pruned(files, journal);
+  if (!bound) return std::unexpected(bound.error());
+  if (bound->index == 0) return {};
+  if (state && bound->seq <= state->size) {
+    const auto leaf = leaf_of_prune(files, journal, *bound);
+    if (!leaf) return std::unexpected(leaf.error());
+    if (*leaf && is_leaf(files, journal, *state, bound->seq, **leaf)) return {};
+    // A tile on the way may be damaged; the records still say what it was.
+    if (*leaf && rebuild_tiles(files, journal, state->size, state->root)) {
+      rebuilt = true;
+      if (is_leaf(files, journal, *state, bound->seq, **leaf)) return {};
+    }
+  }
+  return refuse("its file min_index says that the first " + std::to_string(bound->index) +
+                    " records were pruned, and no signed record tells of that",
+                "Put these segments back from a copy and remove that file; sallyport audit verify "
+                "tells what is missing");
 }
 
 }  // namespace
@@ -281,12 +323,18 @@ Result<TreeStart> start_tree(FileSystem& files, const Config& config) {
                   .tree = std::make_unique<TileWriter>(files, config.path)};
   const Result<void> found = find_keys(files, config, start);
   if (!found) return std::unexpected(found.error());
-  if (!state) return start;
-  const Result<void> known = check_key(start, *state);
+  if (!state) {
+    const Result<void> whole = check_bound(files, config.path, state, start.rebuilt);
+    if (!whole) return std::unexpected(whole.error());
+    return start;
+  }
+  const Result<void> known = check_key(files, config.path, start, *state);
   if (!known) return std::unexpected(known.error());
   auto tree = tree_of(files, config.path, *state, start.rebuilt);
   if (!tree) return std::unexpected(std::move(tree.error()));
   start.tree = std::move(*tree);
+  const Result<void> bound = check_bound(files, config.path, state, start.rebuilt);
+  if (!bound) return std::unexpected(bound.error());
   return start;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <future>
+#include <iterator>
 #include <unordered_set>
 #include <utility>
 
@@ -57,13 +58,13 @@ class HashSet {
 // Puts together what the segments gave, in the order of the log.
 class Walk {
  public:
-  Walk(VerifyReport& report, TreeCheck& tree, std::uint64_t floor)
-      : report_(report), tree_(tree), floor_(floor) {}
+  Walk(VerifyReport& report, TreeCheck& tree, const MinIndex& bound)
+      : report_(report), tree_(tree), bound_(bound) {}
 
   void segment(SegmentScan scan) {
     if (report_.segments++ == 0) {
       report_.first_seq = next_ = scan.id.first_seq;
-      if (next_ != floor_ + 1) report_.problem(next_, "the segments before are missing");
+      if (next_ != bound_.index + 1) report_.problem(next_, "the segments before are missing");
     }
     if (scan.id.first_seq != next_) report_.problem(next_, "the segment begins at another seq");
     if (!scan.first_time.empty() && scan.first_time < last_time_) {
@@ -77,7 +78,8 @@ class Walk {
       report_.problem(problem.seq, std::move(problem.what));
     }
     report_.problems_found += scan.found.problems_found - scan.found.problems.size();
-    for (std::string& key : scan.new_keys) new_keys_.insert(std::move(key));
+    std::ranges::move(scan.new_keys, std::back_inserter(new_keys_));
+    pruned_ = pruned_ || std::ranges::find(scan.prunes, bound_) != scan.prunes.end();
     next_ = scan.end_seq;
     if (scan.id.next_seq && next_ != *scan.id.next_seq) {
       report_.problem(next_, "damaged or missing in segment " + segment_name(scan.id.first_seq));
@@ -86,13 +88,35 @@ class Walk {
     if (!scan.id.next_seq) report_.torn_bytes = scan.torn_bytes;
   }
 
-  // Every key but the first was told in the log before it signed.
-  void keys(const KeyHistory& history) {
-    for (std::size_t i = 1; i < history.terms().size(); ++i) {
-      const KeyTerm& term = history.terms()[i];
-      if (term.from <= floor_ || new_keys_.contains(term.key.text())) continue;
-      report_.problem(term.from, "vkeys: no record tells of the key " + term.key.text());
+  // Every key but the first was told in the log before it signed, and the key before it signed the
+  // checkpoint at which it took over. One that an operator brought has no such signature.
+  void keys(const Signed& was_signed) {
+    const auto& terms = was_signed.keys.terms();
+    for (std::size_t i = 1; i < terms.size(); ++i) {
+      const KeyTerm& term = terms[i];
+      const bool handed_over = was_signed.handed_over[i];
+      if (accepted(term, was_signed) && !handed_over) {
+        ++report_.accepted_keys;
+        continue;
+      }
+      // Of what was pruned the state is the only witness left.
+      const bool gone = term.from <= bound_.index;
+      if (!handed_over && !(gone && was_signed.state && was_signed.state->size >= term.from)) {
+        report_.problem(term.from, "vkeys: the key " + term.key.text() +
+                                       " took over without the signature of the one before it");
+      }
+      if (!gone && !told(term, was_signed)) {
+        report_.problem(term.from, "vkeys: no record tells of the key " + term.key.text());
+      }
     }
+  }
+
+  // What was pruned was so by a record that is signed: else anyone could write min_index.
+  void bound(std::uint64_t signed_size) {
+    if (bound_.index == 0 || (pruned_ && bound_.seq <= signed_size)) return;
+    report_.problem(bound_.index,
+                    "min_index says that so many records were pruned; no signed "
+                    "record tells of it");
   }
 
   void end() {
@@ -102,6 +126,20 @@ class Walk {
   }
 
  private:
+  bool told(const KeyTerm& term, const Signed& was_signed) const {
+    return std::ranges::any_of(new_keys_, [&](const SegmentScan::KeyWord& word) {
+      return word.key == term.key.text() && word.seq <= was_signed.size() &&
+             (word.seq <= term.from || word.accepted_at);
+    });
+  }
+  // Its record may be too new to be signed; then the state must say the same.
+  bool accepted(const KeyTerm& term, const Signed& was_signed) const {
+    const bool in_state = was_signed.state && was_signed.state->key == term.key.text();
+    return std::ranges::any_of(new_keys_, [&](const SegmentScan::KeyWord& word) {
+      return word.key == term.key.text() && word.accepted_at == term.from &&
+             (word.seq <= was_signed.size() || in_state);
+    });
+  }
   void take(const SegmentScan::Step& step) {
     if (step.intent) {
       if (outcomes_.contains(step.request)) {
@@ -121,12 +159,13 @@ class Walk {
 
   VerifyReport& report_;
   TreeCheck& tree_;
-  std::uint64_t floor_;
+  MinIndex bound_;
   std::uint64_t next_ = 0;
   std::string last_time_;
   std::unordered_set<std::uint64_t> open_;
   HashSet outcomes_;
-  std::unordered_set<std::string> new_keys_;
+  std::vector<SegmentScan::KeyWord> new_keys_;
+  bool pruned_ = false;  // a record tells what min_index does
 };
 
 std::uint64_t bytes_of(FileSystem& files, const std::string& journal,
@@ -146,18 +185,19 @@ Result<VerifyReport> verify(FileSystem& files, const std::string& journal,
   // What was signed is read before the records, which can only have become more since.
   std::vector<SignedRoot> roots;
   const Signed was_signed = check_signed(files, journal, options, report, roots);
-  const Result<std::uint64_t> floor = read_min_index(files, journal);
-  if (!floor) report.problem(0, floor.error().what);
+  const Result<MinIndex> found = read_pruned(files, journal);
+  if (!found) report.problem(0, found.error().what);
+  const MinIndex bound = found.value_or(MinIndex());
   Result<std::vector<SegmentId>> segments = list_segments(files, journal);
   if (!segments) return std::unexpected(segments.error());
   // What a crash left of segments that were being deleted.
   std::erase_if(*segments, [&](const SegmentId& id) {
-    return id.next_seq && *id.next_seq <= floor.value_or(0) + 1;
+    return id.next_seq && *id.next_seq <= bound.index + 1;
   });
   const std::uint64_t total = bytes_of(files, journal, *segments);
 
-  TreeCheck tree(files, journal, floor.value_or(0), was_signed.size(), std::move(roots), report);
-  Walk walk(report, tree, floor.value_or(0));
+  TreeCheck tree(files, journal, bound.index, was_signed.size(), std::move(roots), report);
+  Walk walk(report, tree, bound);
   const auto ahead = static_cast<std::size_t>(std::max(options.threads, 1));
   const auto policy = ahead == 1 ? std::launch::deferred : std::launch::async;
   std::deque<std::future<Result<SegmentScan>>> scans;
@@ -177,7 +217,8 @@ Result<VerifyReport> verify(FileSystem& files, const std::string& journal,
     walk.segment(std::move(*scan));
     if (options.progress) options.progress(done, std::max(total, done));
   }
-  walk.keys(was_signed.keys);
+  walk.keys(was_signed);
+  walk.bound(was_signed.size());
   walk.end();
   return report;
 }

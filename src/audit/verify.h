@@ -34,6 +34,9 @@ struct VerifyReport {
   std::string origin;              // of the checkpoints; empty: the log was never signed
   std::uint64_t signed_size = 0;   // of the newest checkpoint
   std::uint64_t checkpoints = 0;   // that were checked
+  // Keys that an operator brought with accept-state: no key before vouches for them, only the
+  // last-signed state, or somebody who knows better.
+  std::uint64_t accepted_keys = 0;
   std::uint64_t problems_found = 0;
   std::vector<Problem> problems;  // the first kProblemsMax
   bool ok() const { return problems_found == 0; }
@@ -52,7 +55,9 @@ struct VerifyOptions {
 
 // Checks: every crc, seq without gap, time that never goes back, each line readable, each request
 // with at most one outcome, each intent before it; the tiles, every checkpoint ever signed, its
-// signatures, and the last-signed state, against the records. Also while the log is being written.
+// signatures, and the last-signed state, against the records; that each key was brought by the one
+// before it, and that what is missing at the beginning was pruned by a signed record. Also while
+// the log is being written.
 // kNotFound: no journal.
 Result<VerifyReport> verify(FileSystem& files, const std::string& journal,
                             const VerifyOptions& options = {});

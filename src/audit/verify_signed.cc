@@ -23,14 +23,43 @@ Result<Checkpoint> checkpoint_of(const std::string& note) {
   return Checkpoint::parse(parsed->text);
 }
 
-// What stands on the disk now; false: something newer was signed than is published.
+// The key in force and the one that signed last must be one; the old one may have, if it was at the
+// very checkpoint that both signed.
+std::string wrong_key(const Signed& now) {
+  if (!now.state) return "";
+  if (now.published && now.published->origin != now.state->origin) {
+    return "the checkpoint is of " + now.published->origin + ", what was signed of " +
+           now.state->origin;
+  }
+  const VerifierKey* const current = now.keys.current();
+  if (current != nullptr && current->text() == now.state->key) return "";
+  const auto& terms = now.keys.terms();
+  const bool rotating = terms.size() >= 2 && now.handed_over.back() &&
+                        terms[terms.size() - 2].key.text() == now.state->key &&
+                        terms.back().from == now.state->size;
+  return rotating ? "" : "vkeys: the key in force is not the one that signed last";
+}
+
+void find_handed_over(Signed& now) {
+  const auto& terms = now.keys.terms();
+  now.handed_over.assign(terms.size(), false);
+  if (terms.size() < 2) return;
+  for (const std::string& note : now.notes) {
+    const auto checkpoint = checkpoint_of(note);
+    for (std::size_t i = 1; checkpoint && i < terms.size(); ++i) {
+      if (terms[i].from != checkpoint->size || now.handed_over[i]) continue;
+      now.handed_over[i] = signed_by_both(note, terms[i - 1].key, terms[i].key);
+    }
+  }
+}
+
+// What stands on the disk now; false: not all of it is of one moment, or it contradicts itself.
+// What is written first is read last, so that what is signed in between is no contradiction.
 bool look(FileSystem& files, const std::string& journal, const VerifyOptions& options,
           VerifyReport& report, Signed& now) {
-  if (options.last_signed) {
-    auto state = LastSigned::read(files, *options.last_signed);
-    if (!state) report.problem(0, state.error().what);
-    if (state) now.state = std::move(*state);
-  }
+  auto keys = KeyHistory::read(files, journal);
+  if (keys) now.keys = std::move(*keys);
+  if (!keys) report.problem(0, "vkeys: " + keys.error().what);
   std::uint64_t newest = 0;
   std::unordered_set<std::string> seen;
   const Result<void> read = each_kept_checkpoint(files, journal, [&](std::string_view note) {
@@ -50,27 +79,29 @@ bool look(FileSystem& files, const std::string& journal, const VerifyOptions& op
     if (!checkpoint) report.problem(0, "checkpoint: " + checkpoint.error().what);
     if (!seen.contains(**published)) now.notes.push_back(std::move(**published));
   }
+  if (options.last_signed) {
+    auto state = LastSigned::read(files, *options.last_signed);
+    if (!state) report.problem(0, state.error().what);
+    if (state && !*state && now.published) {
+      report.problem(0, *options.last_signed + ", what was signed last, is missing");
+    }
+    if (state) now.state = std::move(*state);
+  }
+  find_handed_over(now);
+  const std::string wrong = wrong_key(now);
+  if (!wrong.empty()) report.problem(0, wrong);
+  if (now.state && std::max(newest, now.size()) > now.state->size) {
+    report.problem(0, "a checkpoint has " + std::to_string(std::max(newest, now.size())) +
+                          " records, but only " + std::to_string(now.state->size) +
+                          " were signed here: it is forged, or the state is an older copy");
+  }
   if (now.state) newest = std::max(newest, now.state->size);
-  if (now.size() >= newest) return true;
+  if (now.size() >= newest) return wrong.empty();
   report.problem(0, now.published
                         ? "an older checkpoint was put back: it has " + std::to_string(now.size()) +
                               " records, " + std::to_string(newest) + " were signed"
                         : "the checkpoint is missing");
   return false;
-}
-
-void check_state(const Signed& now, VerifyReport& report) {
-  if (!now.state) return;
-  if (now.published && now.published->origin != now.state->origin) {
-    report.problem(0, "the checkpoint is of " + now.published->origin + ", what was signed of " +
-                          now.state->origin);
-  }
-  const VerifierKey* const current = now.keys.current();
-  const auto& terms = now.keys.terms();
-  const bool rotating = terms.size() >= 2 && terms[terms.size() - 2].key.text() == now.state->key;
-  if (current == nullptr || (current->text() != now.state->key && !rotating)) {
-    report.problem(0, "vkeys: the key in force is not the one that signed last");
-  }
 }
 
 std::string check_note(const std::string& note, const Signed& now, const VerifyOptions& options) {
@@ -125,10 +156,6 @@ Signed check_signed(FileSystem& files, const std::string& journal, const VerifyO
     }
     std::this_thread::sleep_for(kBetweenLooks);
   }
-  auto keys = KeyHistory::read(files, journal);
-  if (keys) now.keys = std::move(*keys);
-  if (!keys) report.problem(0, "vkeys: " + keys.error().what);
-  check_state(now, report);
   check_notes(now, options, report);
   for (const std::string& note : now.notes) {
     const auto checkpoint = checkpoint_of(note);

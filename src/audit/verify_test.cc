@@ -92,6 +92,11 @@ TEST(Verify, FindsEveryAlteration) {
       {"a record twice", [](Log& l) { l.rewrite([](auto& a) { a.insert(a.begin() + 5, a[5]); }); }},
       {"the end cut off", [](Log& l) { l.rewrite([](auto& a) { a.resize(a.size() - 1); }); }},
       {"the first segment gone", [](Log& l) { (void)l.disk.remove(l.first); }},
+      {"the first segment gone, and min_index written",
+       [](Log& l) {
+         (void)l.disk.remove(l.first);
+         (void)write_min_index(l.disk, "/j", {300, 301});
+       }},
       {"the last segment gone", [](Log& l) { (void)l.disk.remove(l.second); }},
       {"a bit of a full tile", [](Log& l) { l.flip("/j/tile/0/001", 33); }},
       {"a bit of a partial tile", [](Log& l) { l.flip("/j/tile/0/003.p/132", 33); }},
@@ -183,21 +188,77 @@ TEST(Verify, APinnedKeyAloneIsBelieved) {
   EXPECT_FALSE(verify(log.disk, "/j", {.keys = {key('x')}})->ok());
 }
 
-TEST(Verify, APrunedLogBeginsWhereItsFloorSays) {
+void record_prune(Log& log, std::uint64_t min_index) {
+  Event event;
+  event.timestamp_utc = UtcTime(std::chrono::milliseconds(1'764'000'000'900));
+  event.kind = Kind::kAction;
+  event.action = "audit_pruned";
+  event.detail = "{\"min_index\":" + std::to_string(min_index) + "}";
+  log.lines.record(event, Durability::kSynced, {});
+}
+
+void sign(Log& log) {
+  const auto keeper = TreeKeeper::open(log.config, log.disk, log.clock);
+  ASSERT_TRUE(keeper) << keeper.error().what;
+  EXPECT_TRUE((*keeper)->step(log.lines, true));
+}
+
+TEST(Verify, APrunedLogBeginsWhereASignedRecordSays) {
   Log log;
+  record_prune(log, 300);
+  sign(log);
   (void)log.disk.remove(log.first);
-  EXPECT_FALSE(log.verify()->ok());
-  ASSERT_TRUE(write_min_index(log.disk, "/j", 300));
+  EXPECT_FALSE(log.verify()->ok()) << "a record alone removes nothing";
+  ASSERT_TRUE(write_min_index(log.disk, "/j", {300, 901}));
   auto report = log.verify();
   ASSERT_TRUE(report);
   for (const Problem& problem : report->problems) ADD_FAILURE() << problem.what;
-  EXPECT_EQ(report->records, 600u);
+  EXPECT_EQ(report->records, 601u);
   EXPECT_EQ(report->first_seq, 301u);
-  ASSERT_TRUE(write_min_index(log.disk, "/j", 299));
-  EXPECT_FALSE(log.verify()->ok());
-  ASSERT_TRUE(write_min_index(log.disk, "/j", 300));
   log.flip("/j/tile/0/000", 70);
   EXPECT_FALSE(log.verify()->ok()) << "tiles of what was pruned still count";
+}
+
+TEST(Verify, WhoeverWritesMinIndexPrunesNothing) {
+  const struct {
+    const char* why;
+    std::function<void(Log&)> change;
+  } cases[] = {
+      {"no record tells of it",
+       [](Log& l) { ASSERT_TRUE(write_min_index(l.disk, "/j", {300, 900})); }},
+      {"the record is not signed",
+       [](Log& l) {
+         record_prune(l, 300);
+         ASSERT_TRUE(write_min_index(l.disk, "/j", {300, 901}));
+       }},
+      {"the record tells of less",
+       [](Log& l) {
+         record_prune(l, 200);
+         sign(l);
+         ASSERT_TRUE(write_min_index(l.disk, "/j", {300, 901}));
+       }},
+      {"the record is another one",
+       [](Log& l) {
+         record_prune(l, 300);
+         sign(l);
+         ASSERT_TRUE(write_min_index(l.disk, "/j", {300, 900}));
+       }},
+      {"a number alone", [](Log& l) { l.disk.put("/j/min_index", "300\n"); }},
+  };
+  for (const auto& c : cases) {
+    Log log;
+    c.change(log);
+    (void)log.disk.remove(log.first);
+    EXPECT_FALSE(log.verify()->ok()) << c.why;
+    EXPECT_FALSE(TreeKeeper::open(log.config, log.disk, log.clock)) << c.why;
+  }
+}
+
+TEST(Verify, AStateThatIsMissingIsTold) {
+  Log log;
+  (void)log.disk.remove(*log.config.last_signed);
+  EXPECT_FALSE(log.verify()->ok());
+  EXPECT_TRUE(verify(log.disk, "/j")->ok()) << "it was not asked for";
 }
 
 }  // namespace

@@ -7,19 +7,6 @@
 namespace sallyport::audit {
 namespace {
 
-// A row of at most one tile, from whichever file has it.
-Result<std::vector<TreeHash>> row_of(FileSystem& files, const std::string& journal, int level,
-                                     std::uint64_t index, std::size_t width) {
-  for (std::size_t w = width; w <= kTileHashes; ++w) {
-    auto hashes = read_tile(files, journal, level, index, w);
-    if (!hashes && hashes.error().code != Code::kNotFound) return hashes;
-    if (!hashes) continue;
-    hashes->resize(width);
-    return hashes;
-  }
-  return fail(Code::kNotFound, tile_path(level, index, width) + " is missing");
-}
-
 TreeHash tile_root(const std::vector<TreeHash>& hashes) {
   TreeEdge edge;
   for (const TreeHash& hash : hashes) edge.append(hash);
@@ -139,19 +126,6 @@ void TreeCheck::compare_edge() {
     const Level& level = levels_[l];
     if (!level.hashes.empty()) compare(static_cast<int>(l), level.tiles, level.hashes);
   }
-}
-
-TreeHash TreeCheck::root() const {
-  TreeHash root = empty_root();
-  bool first = true;
-  for (const Level& level : levels_) {
-    const auto& complete = level.edge.complete();
-    for (std::size_t i = complete.size(); i-- > 0;) {
-      root = first ? complete[i] : node_hash(complete[i], root);
-      first = false;
-    }
-  }
-  return root;
 }
 
 void TreeCheck::end() {

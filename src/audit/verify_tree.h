@@ -26,6 +26,9 @@ struct Signed {
   std::optional<Checkpoint> published;
   std::vector<std::string> notes;  // all that were kept, and the published one
   KeyHistory keys;
+  // Of each term: a kept checkpoint of the size where it begins is signed by its key and by the one
+  // before it.
+  std::vector<bool> handed_over;
   std::uint64_t size() const { return published ? published->size : 0; }
 };
 
@@ -61,7 +64,7 @@ class TreeCheck {
   void at_size();
   void compare(int level, std::uint64_t index, const std::vector<TreeHash>& hashes);
   void compare_edge();
-  TreeHash root() const;
+  TreeHash root() const { return root_of_levels(levels_); }
 
   FileSystem& files_;
   std::string journal_;

@@ -139,6 +139,7 @@ int audit_verify(const Invocation& call, const Programs&) {
         .field("origin", report->origin)
         .field("signed_size", report->signed_size)
         .field("checkpoints", report->checkpoints)
+        .field("accepted_keys", report->accepted_keys)
         .field("problems_found", report->problems_found)
         .key("problems")
         .begin_array();
@@ -157,6 +158,10 @@ int audit_verify(const Invocation& call, const Programs&) {
   } else {
     call.out << fmt::format("{}: {} records are signed, {} checkpoints were checked\n",
                             report->origin, report->signed_size, report->checkpoints);
+  }
+  if (report->accepted_keys > 0) {
+    call.out << fmt::format("{} of its keys came by accept-state: no key before vouches for them\n",
+                            report->accepted_keys);
   }
   if (report->torn_bytes > 0) {
     call.out << fmt::format("{} bytes behind the last record: being written, or left by a crash\n",

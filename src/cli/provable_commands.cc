@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -83,6 +82,18 @@ struct OwnLog {
     if (keeper) keeper->stop();
   }
 };
+
+// Into a journal that nobody signs at the moment; durable when it returns.
+Result<void> record_alone(audit::FileSystem& files, const audit::Config& config, const Clock& clock,
+                          Event event) {
+  auto journal = audit::Journal::open(config, clock, files);
+  if (!journal) return std::unexpected(journal.error());
+  Result<std::uint64_t> written = fail(Code::kUnavailable, "the journal does not accept records");
+  (*journal)->record(std::move(event), Durability::kSynced,
+                     [&written](Result<std::uint64_t> seq) { written = std::move(seq); });
+  (*journal)->stop();
+  return written ? Result<void>() : std::unexpected(written.error());
+}
 
 // Asks the server; nothing when none runs. Its refusal has been told when `code` is not kOk.
 std::optional<JsonValue> ask_running(const Invocation& call, const config::Config& config,
@@ -322,7 +333,8 @@ int audit_prune(const Invocation& call, const Programs&) {
     const auto done = audit::prune(log.files, *log.journal, log.clock,
                                    {.journal = config->audit.path,
                                     .before = *before,
-                                    .keep_from = std::numeric_limits<std::uint64_t>::max(),
+                                    .keep_from = {},
+                                    .sign = [&](auto seq) { return log.keeper->sign_through(seq); },
                                     .policy = "asked for",
                                     .actor = "cli",
                                     .dry = call.has("dry-run")});
@@ -347,15 +359,16 @@ int audit_accept_state(const Invocation& call, const Programs&) {
     audit::PosixFileSystem files;
     std::optional<std::string> origin;
     if (call.has("new-origin")) origin = call.value("origin");
-    auto done = audit::accept_state(files, config->audit, origin);
+    auto done = audit::accept_state(files, config->audit, origin, [&](const audit::Accepted& what) {
+      return record_alone(files, config->audit, clock,
+                          audit::accepted_event(what, clock.now(), "cli"));
+    });
     if (!done) return complain(call, done.error());
     accepted = std::move(*done);
   }
-  OwnLog log;
+  OwnLog log;  // signs the record
   const Result<void> opened = log.open(config->audit);
   if (!opened) return complain(call, opened.error());
-  log.journal->record(audit::accepted_event(*accepted, clock.now(), "cli"), Durability::kSynced,
-                      {});
   call.out << (call.json ? fmt::format("{{\"origin\":\"{}\",\"size\":{},\"key\":\"{}\"}}\n",
                                        accepted->origin, accepted->size, accepted->key)
                          : fmt::format("{}: {}; its key is {}\n", accepted->origin, accepted->note,

@@ -98,8 +98,9 @@ void RecordWing::add_routes(admin::Routes& routes, const meter::Ledger& ledger) 
   }
   if (erasure_) admin::add_erasure_routes(routes, *erasure_);
   if (auto* keeper = record_.keeper()) {
-    admin::add_proof_routes(routes, {*keeper, recorder_, ground_.clock, ground_.house,
-                                     ground_.work.disk, [this] { return sinks_->needed_seq(); }});
+    admin::add_proof_routes(routes,
+                            {*keeper, recorder_, ground_.clock, ground_.house, ground_.work.disk,
+                             ground_.work.questions, [this] { return sinks_->needed_seq(); }});
   }
 }
 
