@@ -371,21 +371,28 @@ void ColumnBuilder::forget_pruned() {
   if (!segments || segments->empty()) return;
   const std::lock_guard lock(mutex_);
   kept_from_ = segments->front().first_seq;
-  while (!sealed_.empty() && sealed_.begin()->second->end_seq() <= segments->front().first_seq) {
+  // A file that holds rows of both sides goes too, and what is kept of it is read again.
+  if (live_->rows() > 0 && live_->first_seq() < kept_from_) {
+    if (const auto done = seal(); !done) {
+      log::warn("columns.not_pruned", {{"reason", done.error().what}});
+      return;
+    }
+  }
+  while (!sealed_.empty() && sealed_.begin()->first < kept_from_) {
+    if (sealed_.begin()->second->end_seq() > kept_from_) gaps_ = true;
     remove_file(sealed_.begin()->first);
     sealed_.erase(sealed_.begin());
   }
 }
 
 Result<void> ColumnBuilder::catch_up(std::uint64_t durable_seq) {
+  if (rounds_++ % kPruneRounds == 0) forget_pruned();
   if (auto filled = fill_gaps(); !filled) return filled;
   while (true) {
     const auto more = piece(durable_seq);
     if (!more) return std::unexpected(more.error());
-    if (!*more) break;
+    if (!*more) return {};
   }
-  if (rounds_++ % kPruneRounds == 0) forget_pruned();
-  return {};
 }
 
 Result<ColumnSnapshot> ColumnBuilder::snapshot() {

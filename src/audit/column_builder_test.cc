@@ -86,6 +86,31 @@ TEST_F(ColumnBuilderTest, WithoutWritingTheAnswerIsTheSame) {
   EXPECT_EQ(refused.error().code, Code::kExhausted);
 }
 
+// What retention deleted is in no column file either: addresses are what it is there to delete.
+TEST_F(ColumnBuilderTest, WhatWasPrunedIsCutOutOfTheFiles) {
+  for (const std::size_t file_rows : {100, 1'000}) {  // in sealed files, and in the newest rows
+    MemoryDisk pruned;
+    put_log(pruned, events, 130);
+    auto builder = ColumnBuilder::open(
+        pruned, "/j", {.map = false, .file_rows_max = file_rows, .saved_rows = 40});
+    ASSERT_TRUE(builder && (*builder)->catch_up(450));
+    ASSERT_TRUE(pruned.remove("/j/seg/" + segment_name(1)));
+    for (int round = 0; round < 70; ++round) ASSERT_TRUE((*builder)->catch_up(450));
+    EXPECT_TRUE(pruned.bytes(file_at(1)).empty());
+    EXPECT_TRUE(pruned.bytes(file_at(101)).empty());
+    EXPECT_FALSE(pruned.bytes(file_at(131)).empty());
+    EXPECT_EQ(rows_of(**builder), 320u);
+    const auto now = (*builder)->snapshot();
+    EXPECT_TRUE(now->missing.empty()) << now->missing.front();
+    EXPECT_EQ(now->end_seq, 451u);
+    EXPECT_EQ(now->files.front()->first_seq(), 131u);
+    builder->reset();
+    auto again = ColumnBuilder::open(pruned, "/j", {.map = false, .file_rows_max = file_rows});
+    ASSERT_TRUE(again && (*again)->catch_up(450));
+    EXPECT_EQ(rows_of(**again), 320u);
+  }
+}
+
 // Whatever lies sealed is 203.0.113.9 until it is forgotten.
 class OneSealer final : public Sealer {
  public:
@@ -183,8 +208,9 @@ TEST_F(ColumnBuilderTest, WhatTheJournalLetGoOfGoesHereToo) {
   const auto builder = open();
   ASSERT_TRUE(builder->catch_up(450));
   EXPECT_TRUE(disk.bytes(file_at(1)).empty());
-  EXPECT_FALSE(disk.bytes(file_at(101)).empty()) << "its last records are still kept";
-  EXPECT_EQ(rows_of(*builder), 350u);
+  EXPECT_TRUE(disk.bytes(file_at(101)).empty()) << "it holds rows of both sides";
+  EXPECT_FALSE(disk.bytes(file_at(131)).empty());
+  EXPECT_EQ(rows_of(*builder), 320u);
 }
 
 TEST_F(ColumnBuilderTest, ADamagedRecordIsStepppedOverAndTold) {
