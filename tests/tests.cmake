@@ -67,6 +67,9 @@ if(TARGET sallyport)
   sallyport_script_test(stranger release_only tests/stranger/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/stranger/run.py --sallyport ${program})
   set_tests_properties(stranger PROPERTIES SKIP_RETURN_CODE 77)  # no Go here
+  sallyport_script_test(clickhouse "gate;release_only" tests/clickhouse/run.py
+                        python3 ${CMAKE_SOURCE_DIR}/tests/clickhouse/run.py --sallyport ${program})
+  set_tests_properties(clickhouse PROPERTIES SKIP_RETURN_CODE 77)  # no ClickHouse here
   sallyport_script_test(derived_tokens release_only tests/derived_tokens/run.py
                         python3 ${CMAKE_SOURCE_DIR}/tests/derived_tokens/run.py
                         --sallyport ${program} --node ${SALLYPORT_NODE})
