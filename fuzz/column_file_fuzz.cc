@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,26 @@ namespace {
 
 using namespace sallyport;
 using namespace sallyport::audit;
+
+constexpr std::int64_t kBeginMs = 1'700'000'000'000;
+
+Event event_at(std::int64_t ms, int i) {
+  Event event;
+  event.timestamp_utc = UtcTime(std::chrono::milliseconds(ms));
+  event.api_key_id = "key" + std::to_string(i % 5);
+  event.ip = "192.0.2." + std::to_string(i % 9);
+  if (i % 3 != 0) event.tokens_input = i;
+  if (i % 2 != 0) event.asn = 64'500;
+  event.status = 200;
+  return event;
+}
+
+// An hour after the file that is fuzzed: what was in that is the past of these keys.
+std::shared_ptr<const ColumnFile> window() {
+  ColumnWriter writer(1'000);
+  for (int i = 0; i < 20; ++i) writer.append(event_at(kBeginMs + 3'600'000 + i, i));
+  return *ColumnFile::from_bytes(writer.encode(), "window");
+}
 
 void check(std::string bytes) {
   const auto file = ColumnFile::from_bytes(std::move(bytes), "fuzz");
@@ -38,20 +59,16 @@ void check(std::string bytes) {
   snapshot.files = {*file};
   (void)aggregate(snapshot, {.group_by = {Column::kKey, Column::kIp}}, 1);
   (void)ask(snapshot, {.at = UtcTime(std::chrono::milliseconds((*file)->max_ms()))}, 1);
+  static const std::shared_ptr<const ColumnFile> kWindow = window();
+  snapshot.files.push_back(kWindow);
+  const UtcTime at(std::chrono::milliseconds(kWindow->max_ms() + 1));
+  (void)ask(snapshot, {.at = at, .since = std::chrono::seconds(1)}, 1);
 }
 
 std::string good_file() {
   ColumnWriter writer(1);
-  for (int i = 0; i < 200; ++i) {
-    Event event;
-    event.timestamp_utc = UtcTime(std::chrono::milliseconds(1'700'000'000'000 + i * 1'000));
-    event.api_key_id = "key" + std::to_string(i % 5);
-    event.ip = "192.0.2." + std::to_string(i % 9);
-    if (i % 3 != 0) event.tokens_input = i;
-    event.status = 200;
-    writer.append(event);
-  }
-  return writer.encode();
+  for (int i = 0; i < 200; ++i) writer.append(event_at(kBeginMs + i * 1'000, i));
+  return with_sums(writer.encode());
 }
 
 }  // namespace
@@ -72,6 +89,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (header.directory_offset <= bytes.size()) {
     const std::string_view rest = std::string_view(bytes).substr(header.directory_offset);
     header.directory_crc = crc32c(rest.substr(0, std::min(rest.size(), header.directory_bytes)));
+  }
+  const std::uint64_t behind = header.directory_offset + header.directory_bytes;
+  if (behind >= header.directory_offset && behind <= bytes.size()) {
+    header.sums_crc = crc32c(std::string_view(bytes).substr(behind));
   }
   header.header_crc =
       crc32c({reinterpret_cast<const char*>(&header), offsetof(ColumnHeader, header_crc)});

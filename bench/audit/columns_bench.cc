@@ -2,6 +2,7 @@
 // Columns of many records, and how long the four questions and some sums take over them.
 //   columns_bench generate DIR ROWS JSON_ROWS   column files of all rows, JSON of the last ones
 //   columns_bench ask DIR [drop]                drop: the page cache forgets the files first
+//   columns_bench rebuild DIR                   column files of the JSON that is there
 //   columns_bench sqlite FILE ROWS              the same rows and sums in SQLite, with indexes
 //   columns_bench tsv ROWS                      the rows as text, for other databases
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -185,6 +187,50 @@ int ask_all(const std::string& journal, bool drop) {
   return 0;
 }
 
+// What an update costs that changes the files' version, and what following the log costs.
+int rebuild(const std::string& journal) {
+  std::filesystem::remove_all(column_directory(journal));
+  PosixFileSystem files;
+  const auto reader = Reader::open(files, journal);
+  if (!reader) return std::fprintf(stderr, "%s\n", reader.error().what.c_str()), 1;
+  auto builder = ColumnBuilder::open(files, journal);
+  if (!builder) return std::fprintf(stderr, "%s\n", builder.error().what.c_str()), 1;
+  const auto from = Steady::now();
+  const double cpu = cpu_ms();
+  const auto done = (*builder)->catch_up(reader->end_seq() - 1);
+  if (!done) return std::fprintf(stderr, "%s\n", done.error().what.c_str()), 1;
+  const auto counters = (*builder)->counters();
+  std::printf("%llu records in %.0f ms (cpu %.0f), RssAnon %ld MB\n",
+              static_cast<unsigned long long>(counters.rows), ms_since(from), cpu_ms() - cpu,
+              rss_anon_kb() / 1024);
+  return 0;
+}
+
+// The heart of the four questions, as in packaging/clickhouse/questions.sql; `run` gives the time.
+void ask_sqlite(const std::function<double(const char*)>& run) {
+  const std::string from =
+      std::to_string(bench::Traffic::end().time_since_epoch().count() - 300'000);
+  const std::array<std::pair<const char*, std::string>, 4> asked = {{
+      {"ask keys", "SELECT key, geo, asn, count(*) n FROM r WHERE ts >= " + from +
+                       " AND (key, geo, asn) NOT IN (SELECT key, geo, asn FROM r WHERE ts < " +
+                       from + " AND status BETWEEN 200 AND 299) GROUP BY 1, 2, 3 ORDER BY n DESC"},
+      {"ask ips", "SELECT ip, count(*) n FROM r WHERE ts >= " + from +
+                      " AND status IN (401, 403) GROUP BY ip ORDER BY n DESC LIMIT 10"},
+      {"ask cost",
+       "SELECT w.key, spent, dearest FROM (SELECT key, sum(cost) spent FROM r WHERE ts >= " + from +
+           " GROUP BY key) w LEFT JOIN (SELECT key, max(c) dearest FROM (SELECT key, sum(cost) c "
+           "FROM r WHERE ts < " +
+           from +
+           " GROUP BY key, ts/3600000) GROUP BY key) p ON p.key = w.key ORDER BY spent DESC"},
+      {"ask injection", "SELECT key, count(*) n FROM r WHERE ts >= " + from +
+                            " AND verdict IN ('alert', 'block') GROUP BY key ORDER BY n DESC"},
+  }};
+  for (const auto& [name, sql] : asked) {
+    std::printf("%-18s %8.0f ms\n", name, run(sql.c_str()));
+    std::fflush(stdout);
+  }
+}
+
 // key, ip, geo, asn, status, time, cost, tokens, verdict: what the sums need.
 int sqlite(const std::string& path, std::uint64_t rows) {
   std::remove(path.c_str());
@@ -241,6 +287,7 @@ int sqlite(const std::string& path, std::uint64_t rows) {
   std::printf("one key, one day   %8.0f ms\n",
               run("SELECT count(*), sum(tin), sum(tout), sum(cost) FROM r WHERE key='user_4242' "
                   "AND ts >= (SELECT max(ts) FROM r) - 86400000"));
+  ask_sqlite(run);
   sqlite3_close(db);
   return 0;
 }
@@ -268,10 +315,11 @@ int main(int argc, char** argv) {
   const auto number = [&](int at) { return std::strtoull(argv[at], nullptr, 10); };
   if (what == "generate" && argc == 5) return generate(argv[2], number(3), number(4));
   if (what == "ask" && argc >= 3) return ask_all(argv[2], argc > 3);
+  if (what == "rebuild" && argc == 3) return rebuild(argv[2]);
   if (what == "sqlite" && argc == 4) return sqlite(argv[2], number(3));
   if (what == "tsv" && argc == 3) return tsv(number(2));
   std::fprintf(stderr,
-               "columns_bench generate DIR ROWS JSON_ROWS | ask DIR [drop] | "
+               "columns_bench generate DIR ROWS JSON_ROWS | ask DIR [drop] | rebuild DIR | "
                "sqlite FILE ROWS | tsv ROWS\n");
   return 2;
 }
