@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The doors of the house: health, metrics, keys; who may, what is recorded, what is on which port.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { userInfo } from "node:os";
 import { after, before, test } from "node:test";
@@ -69,9 +70,11 @@ function readMetrics(text) {
       families.set(family.name, family);
       continue;
     }
-    const sample = /^([a-z][a-z0-9_]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*\})? (\S+)$/.exec(line);
+    const sample = /^([a-z][a-z0-9_]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*\})? (\S+)(?: # (\{.*\} \S+ \d+\.\d{3}))?$/.exec(line);
     assert.ok(sample, `not a sample: ${line}`);
-    const [, name, labels = "", value] = sample;
+    const [, name, labels = "", value, exemplar] = sample;
+    if (exemplar) assert.match(exemplar, /^\{request_id="req_[0-9A-Za-z]+"\} /, "only buckets have one");
+    assert.ok(!exemplar || name.endsWith("_bucket"), line);
     const suffixes = { counter: ["_total"], gauge: [""], histogram: ["_bucket", "_sum", "_count"] };
     assert.ok(suffixes[family.type].some((suffix) => name === family.name + suffix),
       `${name} in the ${family.type} ${family.name}`);
@@ -97,6 +100,10 @@ test("the metrics are OpenMetrics, and they count", only, async () => {
   assert.equal(samples.get("sallyport_journal_accepting"), 1);
   assert.equal(families.get("sallyport_journal_sync_seconds").type, "histogram");
   for (const secret of [house.key, token, "Grüße"]) assert.ok(!page.text.includes(secret));
+  const manual = await readFile(new URL("../../docs/metrics.md", import.meta.url), "utf8");
+  for (const [family, { type }] of families) {
+    assert.ok(manual.includes(`\n| \`${family}\` | ${type} |`), `docs/metrics.md says nothing of ${family}`);
+  }
 });
 
 test("keys: nobody without the token, and refusals are recorded", only, async () => {
