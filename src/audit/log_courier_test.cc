@@ -29,12 +29,14 @@ class WitnessForTest final : public net::ServerHandler {
       answer.status = fault;
     } else {
       judge(request, answer);
+      if (meanwhile) std::exchange(meanwhile, {})();
     }
     co_return answer;
   }
 
   int fault = 0;  // a status to answer with instead
   bool wrong_signature = false;
+  std::function<void()> meanwhile;  // happens once while it thinks
   int asked = 0;
   std::uint64_t size = 0;  // what it holds
   TreeHash root = empty_root();
@@ -198,6 +200,36 @@ TEST_F(CourierTest, AWrongCosignatureIsNotPublished) {
   carry();
   EXPECT_FALSE(cosigned());
   EXPECT_EQ(keeper->counters().witness_refused, 1u);
+}
+
+TEST_F(CourierTest, ASlowWitnessIsKeptInTheHistory) {
+  lines.add(10);
+  witness->meanwhile = [this] {
+    lines.add(5);
+    EXPECT_TRUE(keeper->step(lines, true));
+  };
+  carry();
+  const auto kept = find_checkpoint(disk, "/j", 10);
+  ASSERT_TRUE(kept && *kept);
+  const auto verified = verify_note(**kept, {key, witness->key});
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->by.size(), 2u);
+  EXPECT_FALSE(cosigned()) << "the newest one is another";
+  EXPECT_EQ(keeper->counters().witness_cosigned, 1u);
+}
+
+TEST_F(CourierTest, ACosignatureThatCouldNotBeKeptIsNotCounted) {
+  lines.add(10);
+  witness->meanwhile = [this] {
+    disk.set_plan([](MemoryDisk::Operation operation, const std::string& path) {
+      const bool refused = operation == MemoryDisk::Operation::kWrite && path.ends_with(".notes");
+      return refused ? MemoryDisk::Fault::kRefuse : MemoryDisk::Fault::kNone;
+    });
+  };
+  carry();
+  EXPECT_EQ(keeper->counters().witness_cosigned, 0u);
+  EXPECT_EQ(keeper->counters().witness_failed, 1u);
+  EXPECT_FALSE(cosigned());
 }
 
 TEST_F(CourierTest, AWitnessThatSawMoreIsHeard) {
