@@ -26,6 +26,12 @@ constexpr Row kRows[] = {
     {"network", [](Event& e) { return e.network ? &*e.network : nullptr; }},
 };
 
+// Who acted on a key is not that key's to forget. Names of keys have no colon.
+std::string subject_of(const Event& event) {
+  if (event.kind == Kind::kAdmin) return "actor:" + event.actor.value_or("");
+  return event.api_key_id.value_or("");
+}
+
 bool is_sealed(std::string_view text) {
   return text.starts_with(kSealedMark) || text == kErased || text == kUnsealable;
 }
@@ -44,7 +50,7 @@ FieldSealer::FieldSealer(const std::vector<std::string>& fields, SubjectKeys& ke
 std::string FieldSealer::sealed(std::string_view field, const std::string& text,
                                 const Event& event) {
   const std::string day = day_of(event.timestamp_utc);
-  const auto key = keys_.for_sealing(event.api_key_id.value_or(""), day);
+  const auto key = keys_.for_sealing(subject_of(event), day);
   if (key) {
     const std::string_view plain = std::string_view(text).substr(0, kPlainBytesMax);
     const auto bytes = aead_seal(*key->key, plain, field);

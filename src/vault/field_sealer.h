@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Seals personal fields of records: ip, geo, network. In the log such a field is
 // "sealed:1:<id of the subject's secret>:<day>:<base64url>", bound to the field's name. The subject
-// is the record's api_key_id; records without one share a subject.
+// is the record's api_key_id, of an administrator's act the administrator; records without either
+// share a subject.
 #pragma once
 
 #include <atomic>

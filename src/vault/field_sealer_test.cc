@@ -114,6 +114,20 @@ TEST_F(FieldSealerTest, ASubjectIsForgottenAlone) {
   EXPECT_EQ(again.ip, "203.0.113.9");
 }
 
+TEST_F(FieldSealerTest, AnAdministratorsActIsNotTheKeysToForget) {
+  Event act = call("user_42");
+  act.kind = Kind::kAdmin;
+  act.actor = "mai";
+  sealer_.seal(act);
+  EXPECT_EQ(keys_->forget_subject("user_42").value(), 0u);
+  Event other = act;
+  sealer_.open(other);
+  EXPECT_EQ(other.ip, "203.0.113.9");
+  EXPECT_EQ(keys_->forget_subject("actor:mai").value(), 1u);
+  sealer_.open(act);
+  EXPECT_EQ(act.ip, "erased");
+}
+
 TEST_F(FieldSealerTest, ADayIsForgottenWhole) {
   Event old = call("a", "2026-11-24T23:59:59.999Z"), fresh = call("a", "2026-11-25T00:00:00.000Z");
   sealer_.seal(old);
