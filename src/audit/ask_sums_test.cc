@@ -36,6 +36,11 @@ Event random_event(std::mt19937_64& random, UtcTime at) {
   if (random() % 2 == 0) event.asn = static_cast<std::int64_t>(64'500 + random() % 4);
   event.model = one_of(random, {"gpt-4o", "gpt-4o-mini", "gpt-5-pro"});
   event.status = one_of(random, {200, 200, 200, 201, 401, 403, 429, 500});
+  if (random() % 4 == 0) {  // somebody who is refused, and one of three had success now and then
+    const std::uint64_t who = random() % 3;
+    event.ip = "10.9.0." + std::to_string(who);
+    event.status = who == 0 && random() % 9 == 0 ? 200 : 401;
+  }
   if (*event.status == 200) {
     event.upstream_status = 200;
     if (random() % 5 != 0)

@@ -300,6 +300,7 @@ std::string with_sums(std::string bytes) {
   ColumnHeader header{};
   std::memcpy(&header, bytes.data(), sizeof header);
   const std::size_t behind = bytes.size();
+  bytes.reserve(padded(behind) + sums.size());
   bytes.resize(padded(behind));
   header.sums_offset = bytes.size();
   header.sums_bytes = sums.size();
