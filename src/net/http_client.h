@@ -126,4 +126,25 @@ Task<Result<std::unique_ptr<Stream>>> connect_url(Loop& loop, Resolver& resolver
 Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const TlsContext> tls,
                         Question question);
 
+// The same for many questions to one host, one behind the other, on one connection that stays as
+// long as the host lets it. Whether it still stood shows only when the next question is under way:
+// that one is then asked once more on a new connection, so only questions that may arrive twice.
+class Conversation {
+ public:
+  static constexpr std::int64_t kIdleMs = 15'000;  // below what most hosts wait themselves
+  static constexpr std::int64_t kAgeMs = 300'000;  // then the name is asked again
+
+  // One call at a time; this outlives it.
+  Task<Result<Reply>> ask(Loop& loop, Resolver& resolver, std::shared_ptr<const TlsContext> tls,
+                          Question question);
+  void tidy(std::int64_t now_ms);          // hangs up when it lay idle for too long
+  void hang_up() { connection_.reset(); }  // needed before the loop ends
+
+ private:
+  std::unique_ptr<ClientConnection> take(const Url& url, std::int64_t now_ms);
+  std::unique_ptr<ClientConnection> connection_;  // idle; null: none, or a question is under way
+  std::string with_;                              // whom: scheme and authority
+  std::int64_t since_ms_ = 0, used_ms_ = 0;
+};
+
 }  // namespace sallyport::net

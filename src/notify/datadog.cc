@@ -90,6 +90,8 @@ Result<void> check_datadog(const SinkConfig& config) {
       known += (known.empty() ? "" : ", ") + std::string(site);
     return fail(Code::kInvalid, "options.site: one of " + known);
   }
+  const Result<void> compression = check_compression(config, type);
+  if (!compression) return compression;
   if (config.batch_records > kRecordsMax) {
     return fail(Code::kInvalid, "batch_records: Datadog takes at most 1000 in one request");
   }

@@ -2,6 +2,7 @@
 // Datadog's intake for logs, v2: an array of messages, each with the record as text.
 #pragma once
 
+#include "notify/compression.h"
 #include "notify/http_sink.h"
 #include "notify/record_format.h"
 #include "notify/sink_table.h"
@@ -12,6 +13,7 @@ inline constexpr SinkOption kDatadogOptions[] = {
     {"site", "Datadog's site, where `url` does not say it.", "datadoghq.com"},
     {"service", "Shown as the message's service.", "sallyport"},
     {"tags", "Tags of every message: env:prod,team:ai."},
+    kCompressionOption,
     kFormatOption,
 };
 

@@ -141,6 +141,8 @@ class ElasticsearchFormat final : public HttpFormat {
 
 Result<void> check_elasticsearch(const SinkConfig& config) {
   const SinkType& type = *find_sink_type(config.type);
+  const Result<void> compression = check_compression(config, type);
+  if (!compression) return compression;
   if (!is_index(option(config, type, "index"))) {
     return fail(Code::kInvalid, "options.index: a-z 0-9 - _ . and begins with a letter or digit");
   }

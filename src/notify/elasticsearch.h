@@ -3,6 +3,7 @@
 // The document's id is the record's, so one that is there already was delivered before.
 #pragma once
 
+#include "notify/compression.h"
 #include "notify/http_sink.h"
 #include "notify/record_format.h"
 #include "notify/sink_table.h"
@@ -12,6 +13,7 @@ namespace sallyport::notify {
 inline constexpr SinkOption kElasticsearchOptions[] = {
     {"index", "The data stream or index.", "logs-sallyport.audit-default"},
     {"pipeline", "An ingest pipeline to go through."},
+    kCompressionOption,
     kFormatOption,
 };
 

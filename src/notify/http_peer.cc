@@ -4,9 +4,16 @@
 #include <utility>
 
 #include "notify/address_check.h"
+#include "notify/compression.h"
 #include "notify/retry_after.h"
 
 namespace sallyport::notify {
+namespace {
+
+constexpr std::size_t kGzipBytesMin = 1'024;  // a smaller body fits one packet as it is
+
+}  // namespace
+
 Result<std::unique_ptr<HttpPeer>> HttpPeer::make(const SinkConfig& config, const std::string& url,
                                                  const SinkParts& parts) {
   const Result<net::Url> parsed = net::parse_url(std::string_view(url).substr(0, url.find('?')));
@@ -20,14 +27,22 @@ Result<std::unique_ptr<HttpPeer>> HttpPeer::make(const SinkConfig& config, const
     if (!context) return fail(Code::kInvalid, "ca: " + context.error().what);
     peer->tls_ = std::move(*context);
   }
+  const SinkType& type = *find_sink_type(config.type);
+  peer->gzip_ = option(config, type, kCompressionOption.name) == "gzip";
   return peer;
 }
 
-Task<Result<net::Reply>> HttpPeer::ask(net::Loop& loop, net::Question question) const {
+Task<Result<net::Reply>> HttpPeer::ask(net::Loop& loop, net::Question question) {
+  if (gzip_ && question.body.size() >= kGzipBytesMin) {
+    Result<std::string> packed = gzip(question.body);
+    if (!packed) co_return std::unexpected(std::move(packed).error());
+    question.body = std::move(*packed);
+    question.headers.emplace_back("content-encoding", "gzip");
+  }
   question.timeout_ms = timeout_ms_;
   question.answer_bytes_max = kAnswerBytesMax;
   question.may_reach = may_reach_;
-  Result<net::Reply> reply = co_await net::ask(loop, parts_.resolver, tls_, std::move(question));
+  Result<net::Reply> reply = co_await talk_.ask(loop, parts_.resolver, tls_, std::move(question));
   co_return reply;
 }
 

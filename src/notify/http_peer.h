@@ -26,9 +26,12 @@ class HttpPeer {
   static Result<std::unique_ptr<HttpPeer>> make(const SinkConfig& config, const std::string& url,
                                                 const SinkParts& parts);
 
-  // Time limit, bound of the answer and check of the address are set here. On the sinks' loop; this
-  // outlives the task.
-  Task<Result<net::Reply>> ask(net::Loop& loop, net::Question question) const;
+  // Time limit, bound of the answer and check of the address are set here, and the body goes as the
+  // entry's `compression` says. Asked once more if a connection that was kept turns out closed, so
+  // a question may arrive twice. On the sinks' loop, one call at a time; this outlives the task.
+  Task<Result<net::Reply>> ask(net::Loop& loop, net::Question question);
+  void tidy(std::int64_t now_ms) { talk_.tidy(now_ms); }  // hangs up when idle for long
+  void hang_up() { talk_.hang_up(); }                     // needed before the loop ends
 
   // The receiver's Retry-After; 0: it said nothing.
   std::chrono::milliseconds wait(const net::Reply& reply) const;
@@ -44,6 +47,8 @@ class HttpPeer {
   std::int64_t timeout_ms_;
   net::AddressCheck may_reach_;
   std::shared_ptr<const net::TlsContext> tls_;
+  net::Conversation talk_;
+  bool gzip_ = false;
 };
 
 }  // namespace sallyport::notify

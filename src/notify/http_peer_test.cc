@@ -24,12 +24,12 @@ class HttpPeerTest : public ::testing::Test {
             {}, clock_) {}
 
   Result<net::Reply> ask(SinkConfig config, const std::string& url) {
+    net::Loop loop;  // ends after the peer
     auto peer = HttpPeer::make(config, url, {resolver_, clock_, "gw1", "gw1", "1"});
     if (!peer) return std::unexpected(peer.error());
     net::Question question;
     question.method = "POST";
     question.url = url;
-    net::Loop loop;
     return run_for_test(loop, (*peer)->ask(loop, std::move(question)));
   }
   std::string named(const std::string& scheme = "http") const {

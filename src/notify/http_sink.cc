@@ -21,6 +21,12 @@ class HttpSink final : public Sink {
     co_return format_->judge(*reply, *batch, peer_->wait(*reply));
   }
 
+  Task<void> idle(net::Loop& loop) override {
+    peer_->tidy(loop.now_ms());
+    co_return;
+  }
+  void let_go() override { peer_->hang_up(); }
+
  private:
   std::unique_ptr<HttpPeer> peer_;
   std::unique_ptr<HttpFormat> format_;

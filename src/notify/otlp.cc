@@ -92,7 +92,11 @@ class OtlpSink final : public Sink {
     co_return Verdict{};
   }
 
-  Task<void> idle(net::Loop& loop) override { co_await push(loop); }
+  Task<void> idle(net::Loop& loop) override {
+    co_await push(loop);
+    peer_->tidy(loop.now_ms());
+  }
+  void let_go() override { peer_->hang_up(); }
 
  private:
   Task<Result<net::Reply>> post(net::Loop& loop, std::string_view path, std::string body) {
@@ -187,6 +191,8 @@ Result<void> check_otlp(const SinkConfig& config) {
   if (temporality != "cumulative" && temporality != "delta") {
     return fail(Code::kInvalid, "options.temporality: cumulative or delta");
   }
+  const Result<void> compression = check_compression(config, type());
+  if (!compression) return compression;
   const auto push = parse_duration(option(config, type(), "metrics"));
   if (push && (push->count() == 0 || (*push >= kPushMin && *push <= kPushMax))) return {};
   return fail(Code::kInvalid, "options.metrics: 5s to 1h, or 0s");

@@ -3,6 +3,7 @@
 // span, and the house's metrics now and then. A receiver's partial success is never sent again.
 #pragma once
 
+#include "notify/compression.h"
 #include "notify/http_sink.h"
 #include "notify/sink_table.h"
 
@@ -15,6 +16,7 @@ inline constexpr SinkOption kOtlpOptions[] = {
     {"metrics", "How often metrics are pushed, 5s to 1h; 0s: never.", "60s"},
     {"temporality", "Of counters: cumulative, or delta where the receiver wants it (Datadog).",
      "cumulative"},
+    kCompressionOption,
 };
 
 // What an answer to any of the three signals means. `rejected`: the member that counts what was not

@@ -262,8 +262,9 @@ TEST(Otlp, LogsThatWereTakenAreNotRepeatedForTheSpans) {
     net::Loop loop;
     net::Resolver resolver;
     const SystemClock clock;
-    const SinkConfig config =
+    SinkConfig config =
         entry_for_test("otlp", "http://127.0.0.1:" + std::to_string(peer.port()), "Bearer x");
+    config.options["compression"] = "none";
     ASSERT_TRUE(check_sink(config)) << check_sink(config).error().what;
     const auto sink = make_otlp(config, {resolver, clock, "gw1", "gw1", "1", &sources});
     ASSERT_TRUE(sink);

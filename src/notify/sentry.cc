@@ -122,6 +122,12 @@ class SentrySink final : public Sink {
     co_return all;
   }
 
+  Task<void> idle(net::Loop& loop) override {
+    peer_->tidy(loop.now_ms());
+    co_return;
+  }
+  void let_go() override { peer_->hang_up(); }
+
  private:
   struct Trouble {
     std::optional<UtcTime> told;

@@ -78,6 +78,8 @@ class Sink {
   virtual Task<Verdict> deliver(net::Loop& loop, std::shared_ptr<const Batch> batch) = 0;
   // Called now and then although there is no record (metrics to push, connections to keep).
   virtual Task<void> idle(net::Loop&) { co_return; }
+  // The loop ends: connections of it are given up. No call is under way, and none follows.
+  virtual void let_go() {}
 };
 
 }  // namespace sallyport::notify

@@ -94,6 +94,7 @@ void Sinks::stop() {
   });
   thread_->thread.join();
   thread_->loop.drop_tasks();
+  for (const auto& worker : workers_) worker->let_go();
   thread_.reset();
 }
 

@@ -45,6 +45,7 @@ class SinkWorker {
   Task<void> run(net::Loop& loop);
   void finish() { finishing_ = true; }  // behind the delivery under way
   bool ended() const { return ended_; }
+  void let_go() { sink_->let_go(); }  // when run() is over or dropped, before its loop ends
 
   // 0: go on where the cursor is, which a sink that lost it cannot.
   void replay(std::uint64_t from_seq);

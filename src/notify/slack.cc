@@ -154,7 +154,9 @@ class SlackSink final : public Sink {
       }
       topic = topics_.erase(topic);
     }
+    peer_->tidy(loop.now_ms());
   }
+  void let_go() override { peer_->hang_up(); }
 
  private:
   struct Topic {

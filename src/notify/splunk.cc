@@ -120,6 +120,8 @@ class SplunkFormat final : public HttpFormat {
 }  // namespace
 
 Result<void> check_splunk(const SinkConfig& config) {
+  const Result<void> compression = check_compression(config, *find_sink_type("splunk"));
+  if (!compression) return compression;
   const Result<const RecordFormat*> record = record_format(config, *find_sink_type("splunk"));
   if (!record) return std::unexpected(record.error());
   return {};

@@ -3,6 +3,7 @@
 // 200 means accepted, not indexed.
 #pragma once
 
+#include "notify/compression.h"
 #include "notify/http_sink.h"
 #include "notify/record_format.h"
 #include "notify/sink_table.h"
@@ -13,6 +14,7 @@ inline constexpr SinkOption kSplunkOptions[] = {
     {"index", "The index; left out, the token's own."},
     {"source", "Shown as the event's source.", "sallyport"},
     {"sourcetype", "Splunk's rule for reading an event.", "_json"},
+    kCompressionOption,
     kFormatOption,
 };
 

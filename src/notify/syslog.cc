@@ -89,6 +89,7 @@ class SyslogSink final : public Sink {
     const Result<void> ready = co_await connect(loop, until);
     if (!ready) lose(loop.now_ms());  // the next call tries again
   }
+  void let_go() override { stream_.reset(); }
 
  private:
   struct Sent {

@@ -47,6 +47,12 @@ class WebhookSink final : public Sink {
     co_return all;
   }
 
+  Task<void> idle(net::Loop& loop) override {
+    peer_->tidy(loop.now_ms());
+    co_return;
+  }
+  void let_go() override { peer_->hang_up(); }
+
  private:
   static void rest(Verdict& verdict, std::size_t from, std::size_t end) {
     for (std::size_t i = from; i < end; ++i) verdict.again.push_back(i);

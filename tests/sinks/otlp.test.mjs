@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { start, until } from "../e2e/house.mjs";
-import { token } from "./receivers.mjs";
+import { token, unpacked } from "./receivers.mjs";
 
 const limitMs = 30_000;
 
@@ -21,7 +21,7 @@ class Otlp {
     this.server = createServer((request, answer) => {
       const pieces = [];
       request.on("data", (piece) => pieces.push(piece));
-      request.on("end", () => this.receive(request, answer, Buffer.concat(pieces).toString("utf8")));
+      request.on("end", () => this.receive(request, answer, unpacked(request, Buffer.concat(pieces), true).toString("utf8")));
     });
     await new Promise((ready) => this.server.listen(0, "127.0.0.1", ready));
     this.url = `http://127.0.0.1:${this.server.address().port}`;
@@ -41,6 +41,7 @@ class Otlp {
     const fault = request.url === "/v1/logs" ? this.faults.shift() : undefined;
     if (fault === "slow") return say(429, "", { "retry-after": "1" });
     if (fault === "busy") return say(503, "");
+    if (fault === "error") return say(500, "");
     if (fault === "page") return say(200, "<html>");
     try {
       const root = JSON.parse(body);
@@ -96,7 +97,7 @@ const settled = (house) => until("all is sent", async () => (await sink(house)).
 
 test("every record is a log record, every call a span, and metrics come", async () => {
   const receiver = await new Otlp().listen();
-  receiver.faults = ["slow", undefined, "busy", undefined, "page"];
+  receiver.faults = ["slow", undefined, "busy", undefined, "page", undefined, "error"];
   const house = await gateWith(receiver, ", batch_records: 10");
   try {
     const client = house.client();

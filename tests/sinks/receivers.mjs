@@ -4,6 +4,7 @@
 // finds wrong stands in `complaints`; a test that ends with any has failed.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
+import { gunzipSync } from "node:zlib";
 
 export const token = "0123456789abcdef0123456789abcdef";
 
@@ -37,13 +38,24 @@ export function wrongOf(record) {
   return null;
 }
 
+// The body as it was before it was packed; `allowed` says whether this receiver documents gzip.
+export function unpacked(request, body, allowed) {
+  const encoding = request.headers["content-encoding"];
+  if (encoding === undefined) return body;
+  if (encoding !== "gzip" || !allowed) throw new Error(`content-encoding ${encoding}`);
+  return gunzipSync(body, { maxOutputLength: 64 << 20 });
+}
+
 class Receiver {
   constructor() {
     this.taken = []; // records, in the order they were taken
     this.requests = 0;
     this.complaints = [];
     this.faults = []; // one a request, then none
-    this.bytesMax = 2 << 20;
+    this.always = undefined; // the fault of every request
+    this.bytesMax = 2 << 20; // before it is packed
+    this.packed = 0; // bodies that came as gzip
+    this.connections = 0;
     this.times = []; // of the requests
     this.open = new Set();
   }
@@ -51,6 +63,7 @@ class Receiver {
   async listen(port = 0) {
     this.server = createServer((request, answer) => this.receive(request, answer));
     this.server.on("connection", (socket) => {
+      this.connections += 1;
       this.open.add(socket);
       socket.once("close", () => this.open.delete(socket));
     });
@@ -78,7 +91,7 @@ class Receiver {
       this.requests += 1;
       this.times.push(Date.now());
       const body = Buffer.concat(pieces);
-      const fault = this.faults.shift() ?? "none";
+      const fault = this.always ?? this.faults.shift() ?? "none";
       if (typeof fault === "function") return fault(request, answer, body);
       switch (fault) {
         case "never":
@@ -101,6 +114,9 @@ class Receiver {
         case "large":
           answer.writeHead(413);
           return answer.end();
+        case "refused": // whatever it is
+          answer.writeHead(400);
+          return answer.end();
         case "moved":
           answer.writeHead(307, { location: `${this.url}/elsewhere` });
           return answer.end();
@@ -120,7 +136,16 @@ class Receiver {
       this.complain(`type ${request.headers["content-type"]}`);
     }
     if (!request.headers.host) this.complain("no host");
-    if (body.length > this.bytesMax) {
+    let text;
+    try {
+      text = unpacked(request, body, this.takesGzip).toString("utf8");
+    } catch (error) {
+      this.complain(error.message);
+      answer.writeHead(415);
+      return answer.end();
+    }
+    if (request.headers["content-encoding"]) this.packed += 1;
+    if (Buffer.byteLength(text) > this.bytesMax) {
       answer.writeHead(413);
       return answer.end();
     }
@@ -130,7 +155,7 @@ class Receiver {
     }
     let records;
     try {
-      records = this.parse(body.toString("utf8"), request);
+      records = this.parse(text, request);
     } catch (error) {
       this.complain(`body: ${error.message}`);
       answer.writeHead(400);
@@ -149,6 +174,7 @@ class Receiver {
 }
 
 export class Elasticsearch extends Receiver {
+  takesGzip = true;
   path = "/_bulk";
   type = "application/x-ndjson";
   ids = new Set();
@@ -195,6 +221,7 @@ export class Elasticsearch extends Receiver {
 }
 
 export class Splunk extends Receiver {
+  takesGzip = true;
   path = "/services/collector/event";
   type = "application/json";
   bytesMax = 1 << 20;
@@ -245,6 +272,7 @@ export class Splunk extends Receiver {
 }
 
 export class Datadog extends Receiver {
+  takesGzip = true;
   path = "/api/v2/logs";
   type = "application/json";
   bytesMax = 5 << 20;

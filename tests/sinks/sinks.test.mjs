@@ -126,6 +126,56 @@ test("a record that never fits is a dead letter, and the others arrive", async (
   }
 });
 
+test("a receiver that refuses everything stops its sink; the log is not used up for it", async () => {
+  for (const [Type, status] of [[Elasticsearch, 400], [Datadog, 400], [Splunk, 400], [Webhook, 400]]) {
+    const receiver = await new Type().listen();
+    receiver.always = "refused";
+    const house = await gateWith(entry(receiver, ", batch_records: 30"));
+    try {
+      await traffic(house, 100);
+      await until("it stops", async () => (await sink(house)).state === "stopped", limitMs);
+      const { why, dead, sent, behind } = await sink(house);
+      assert.match(why, new RegExp(`the receiver refuses everything: \\d+ records in a row .* ${status}`));
+      assert.deepEqual([dead, sent], [0, 0]);
+      assert.ok(behind >= 100, `${behind} behind`);
+      const metrics = await (await fetch(`${house.adminURL}/metrics`)).text();
+      assert.match(metrics, /sallyport_sink_state\{sink="one",type="\w+",state="stopped"\} 1/);
+      assert.match(metrics, /sallyport_sink_refused\{sink="one",type="\w+"\} [2-9]\d/);
+      await assert.rejects(readFile(join(house.folder, "journal/sinks/one.dead")), { code: "ENOENT" });
+
+      receiver.always = undefined;
+      await house.command("sinks", "resume", "one");
+      await settled(house);
+      assertAll(receiver, await journal(house));
+      assert.equal((await sink(house)).dead, 0);
+    } finally {
+      await house.stop();
+      await receiver.close();
+    }
+  }
+});
+
+test("bodies go as gzip or as they are, on one connection", async () => {
+  for (const compression of ["gzip", "none"]) {
+    for (const Type of [Elasticsearch, Datadog, Splunk]) {
+      const receiver = await new Type().listen();
+      const house = await gateWith(entry(receiver, `, batch_records: 20, options: {compression: ${compression}}`));
+      try {
+        await traffic(house, 200);
+        await settled(house);
+        assertAll(receiver, await journal(house));
+        assert.ok(receiver.requests >= 10);
+        assert.equal(receiver.connections, 1, `${receiver.connections} connections for ${receiver.requests} requests`);
+        if (compression === "none") assert.equal(receiver.packed, 0);
+        else assert.ok(receiver.packed >= 10, `${receiver.packed} of ${receiver.requests} were packed`);
+      } finally {
+        await house.stop();
+        await receiver.close();
+      }
+    }
+  }
+});
+
 test("kill -9 during delivery: nothing lost, at most one batch twice each time, same ids", async () => {
   for (const Type of [Splunk, Webhook]) {
     const receiver = await new Type().listen();
