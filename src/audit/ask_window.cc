@@ -77,7 +77,7 @@ void fold_beyond(Window& window, std::size_t sources_max) {
 }
 
 // From where it was last to where it is then.
-void note_move(WindowKey& key, const std::string& geo, std::int64_t at_ms) {
+void note_move(WindowKey& key, std::string_view geo, std::int64_t at_ms) {
   if (key.last_geo.empty() || key.last_geo == geo) return;
   ++key.switches;
   key.switch_ms_min = std::min(key.switch_ms_min, at_ms - key.last_ms);
@@ -156,9 +156,9 @@ class WindowVisitor final : public ChunkVisitor {
     claimed(source, word(Column::kClaimedKid, row));
     keep_some(key->kids, word(Column::kKid, row));
     if (is_refusal(status)) claim(row, times);
-    window.with_geo += source.place.geo.has_value();
-    window.with_asn += source.place.asn.has_value();
-    if (is_success(status)) moved(*key, source, times_[row]);
+    window.with_geo += code(Column::kGeo, row) != 0;
+    window.with_asn += code(Column::kAsn, row) != 0;
+    if (is_success(status)) moved(*key, word(Column::kGeo, row), times_[row]);
     if (code(Column::kVerdict, row) != 0) injection(*key, row, seq, status);
   }
 
@@ -208,14 +208,14 @@ class WindowVisitor final : public ChunkVisitor {
     return *known;
   }
 
-  static void moved(WindowKey& key, const WindowSource& source, std::int64_t at_ms) {
-    if (!source.place.geo) return;
+  static void moved(WindowKey& key, std::optional<std::string_view> geo, std::int64_t at_ms) {
+    if (!geo) return;
     if (key.last_geo.empty()) {
-      key.first_geo = *source.place.geo;
+      key.first_geo = *geo;
       key.first_ms = at_ms;
     }
-    note_move(key, *source.place.geo, at_ms);
-    key.last_geo = *source.place.geo;
+    note_move(key, *geo, at_ms);
+    key.last_geo = *geo;
     key.last_ms = at_ms;
   }
 
