@@ -77,12 +77,12 @@ class ProofRoutesTest : public ::testing::Test {
 };
 
 TEST_F(ProofRoutesTest, TooManyProofsAtOnceAreRefused) {
-  std::latch may_go(1);
-  other_.spawn(questions_.run(other_, [&may_go] { may_go.wait(); }));
+  const auto may_go = std::make_shared<std::latch>(1);  // the pools' threads outlive this body
+  other_.spawn(questions_.run(other_, [may_go] { may_go->wait(); }));
   other_.post([this] { other_.stop(); });
   other_.run();
   const auto answers =
-      ask("GET", "/admin/v1/audit/proof", "seq=1", 12, [&may_go] { may_go.count_down(); });
+      ask("GET", "/admin/v1/audit/proof", "seq=1", 12, [may_go] { may_go->count_down(); });
   int made = 0, busy = 0;
   for (const net::ServerResponse& answer : answers) {
     made += answer.status == 200 ? 1 : 0;
@@ -95,14 +95,14 @@ TEST_F(ProofRoutesTest, TooManyProofsAtOnceAreRefused) {
 }
 
 TEST_F(ProofRoutesTest, ARotationHoldsNoThreadOfThePools) {
-  std::latch may_go(1);
+  const auto may_go = std::make_shared<std::latch>(1);  // the pools' threads outlive this body
   for (net::Offload* pool : {&disk_, &questions_}) {
-    other_.spawn(pool->run(other_, [&may_go] { may_go.wait(); }));
+    other_.spawn(pool->run(other_, [may_go] { may_go->wait(); }));
   }
   other_.post([this] { other_.stop(); });
   other_.run();
   const auto answers = ask("POST", "/admin/v1/audit/rotate-key", "", 2, [] {});
-  may_go.count_down();
+  may_go->count_down();
   std::vector<int> statuses{answers[0].status, answers[1].status};
   EXPECT_EQ(statuses, (std::vector<int>{200, 503})) << "one at a time; " << answers[0].body;
   const auto key = JsonValue::parse(answers[0].body)->at("key");
