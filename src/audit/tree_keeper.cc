@@ -257,6 +257,7 @@ Result<void> TreeKeeper::publish(const SignedState& state) {
     // Within `publishing_`: a cosignature that comes in between must not take the checkpoint
     // before this one for the newest.
     const std::lock_guard published_lock(mutex_);
+    if (published_ && published_->cosigned) remember_late(*published_);
     published_ = std::move(published);
   }
   wake_.notify_all();
@@ -296,6 +297,7 @@ Result<void> TreeKeeper::add_cosignature(const Published& checkpoint, const std:
   if (now && now->text == checkpoint.text) {
     auto next = std::make_shared<Published>(*now);
     next->note += line + '\n';
+    next->cosigned = true;
     Result<void> done = keep_checkpoint(files_, config_.path, next->note, clock_.now());
     if (done) done = publish_checkpoint(files_, config_.path, next->note);
     if (!done) return done;
@@ -307,15 +309,21 @@ Result<void> TreeKeeper::add_cosignature(const Published& checkpoint, const std:
   const auto known = std::ranges::find(late_, checkpoint.text, &Published::text);
   Published next = known == late_.end() ? checkpoint : *known;
   next.note += line + '\n';
+  next.cosigned = true;
   const Result<void> done = keep_checkpoint(files_, config_.path, next.note, clock_.now());
   if (!done) return done;
   if (known != late_.end()) {
     *known = std::move(next);
     return {};
   }
-  if (late_.size() == kLateMax) late_.pop_front();
-  late_.push_back(std::move(next));
+  remember_late(std::move(next));
   return {};
+}
+
+// Another witness may still sign it, and its line joins those that are there.
+void TreeKeeper::remember_late(Published cosigned) {
+  if (late_.size() == kLateMax) late_.pop_front();
+  late_.push_back(std::move(cosigned));
 }
 
 Result<void> TreeKeeper::sign_through(std::uint64_t seq) {

@@ -47,6 +47,7 @@ class TreeKeeper {
     std::uint64_t size = 0;
     std::string text;  // of the checkpoint
     std::string note;  // with what signatures there are
+    bool cosigned = false;
   };
 
   // Finds out whether this log may be signed, before anything is appended to it. kDenied: it may
@@ -101,6 +102,7 @@ class TreeKeeper {
   Result<void> extends_the_last(const SignedState& next);
   Result<std::string> note_of(const SignedState& state) const;
   Result<void> publish(const SignedState& state);
+  void remember_late(Published cosigned);
   void begin_rotation(Recorder& recorder);
   Result<void> make_next_key();
   Result<void> finish_rotation();
@@ -133,7 +135,7 @@ class TreeKeeper {
   Rotated rotated_;
 
   std::mutex publishing_;       // of the files checkpoint and checkpoints/, and of what follows
-  std::deque<Published> late_;  // the last kLateMax older checkpoints that got a cosignature
+  std::deque<Published> late_;  // the last kLateMax older checkpoints with cosignatures
   Recorder* recorder_ = nullptr;
   std::thread thread_;
 };
