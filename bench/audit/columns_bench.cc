@@ -138,6 +138,11 @@ std::vector<Asked> questions() {
                    const auto answer = ask(now, {.at = bench::Traffic::end()});
                    return answer ? Result<void>() : std::unexpected(answer.error());
                  }});
+  all.push_back({"ask, all, of a day", [](const ColumnSnapshot& now) {
+                   const auto answer =
+                       ask(now, {.at = bench::Traffic::end(), .since = std::chrono::hours(24)});
+                   return answer ? Result<void>() : std::unexpected(answer.error());
+                 }});
   const auto sums = [&](const char* name, AggregateSpec spec) {
     all.push_back({name, [spec](const ColumnSnapshot& now) {
                      const auto answer = aggregate(now, spec);
