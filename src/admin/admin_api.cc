@@ -96,6 +96,7 @@ AdminApi::AdminApi(const Config& config, AdminParts parts, std::unique_ptr<Acces
       access_(std::move(access)),
       refusals_(std::move(refusals)),
       login_(std::move(login)),
+      routes_(parts_.keys),
       started_at_(parts_.clock.now()) {
   routes_.add(
       {.method = "GET",

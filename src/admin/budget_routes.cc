@@ -2,7 +2,9 @@
 #include "admin/budget_routes.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "admin/act_record.h"
@@ -96,34 +98,109 @@ std::optional<ResetWish> read_wish(const net::ServerRequest& request) {
   return wish;
 }
 
+constexpr std::string_view kKeyAccount = "key:";
+
+std::int64_t ms(UtcTime time) { return time.time_since_epoch().count(); }
+
+// A window that is over holds nothing of now; the ledger notices with the account's next call.
+void begin_windows(meter::AccountView& view, std::int64_t now_ms) {
+  for (std::size_t w = 0; w < meter::kWindows; ++w) {
+    const std::int64_t start = meter::window_start(static_cast<BudgetWindow>(w), now_ms);
+    meter::WindowSums& sums = view.state.windows[w];
+    if (sums.start_ms >= start) continue;  // or a clock was ahead: what it closed stays closed
+    sums = {};
+    sums.start_ms = start;
+    view.held[w] = {};
+  }
+}
+
 class BudgetRoutes {
  public:
-  explicit BudgetRoutes(BudgetRouteParts parts) : parts_(parts) {}
+  BudgetRoutes(BudgetRouteParts parts, const keys::KeyRing* keys) : parts_(parts), keys_(keys) {}
 
   Task<net::ServerResponse> reset(AdminRequest request);
 
   net::ServerResponse list(const AdminRequest&) const {
-    std::vector<meter::AccountView> all = parts_.ledger.show({}, kAccountsMax);
-    std::sort(all.begin(), all.end(),
-              [](const auto& a, const auto& b) { return a.state.account < b.state.account; });
+    std::map<std::string, meter::AccountView> all;
+    for (meter::AccountView& view : parts_.ledger.show({}, kAccountsMax)) {
+      std::string account = view.state.account;
+      all.emplace(std::move(account), std::move(view));
+    }
+    bool cut = all.size() == kAccountsMax;
+    for (auto& [account, budgets] : stated()) {
+      const auto at = all.find(account);
+      if (at != all.end()) {
+        at->second.budgets = std::move(budgets);
+      } else if (!budgets.empty()) {
+        if ((cut = cut || all.size() == kAccountsMax)) continue;
+        all.emplace(account, unused(account, std::move(budgets)));
+      }
+    }
     std::string body;
     JsonWriter json(body);
     json.begin_object().key("data").begin_array();
-    for (const meter::AccountView& view : all) json.raw(json_of(view));
-    json.end_array().field("cut", all.size() == kAccountsMax).end_object();
+    for (auto& [account, view] : all) {
+      begin_windows(view, ms(parts_.clock.now()));
+      json.raw(json_of(view));
+    }
+    json.end_array().field("cut", cut).end_object();
     return json_answer(200, std::move(body));
   }
 
   net::ServerResponse show(const AdminRequest& request) const {
-    const std::vector<meter::AccountView> found = parts_.ledger.show(request.names[0], 1);
-    if (found.empty()) {
+    const std::string& account = request.names[0];
+    std::vector<meter::AccountView> found = parts_.ledger.show(account, 1);
+    std::optional<std::vector<Budget>> budgets = stated_by(account);
+    if (found.empty() && !budgets) {
       return error_answer(404, "account_not_found",
-                          "No call with a budget has used this account yet.");
+                          "There is no such account: no key or layer has this name, and no call "
+                          "was booked on it. Accounts are key:NAME, organisation:NAME, "
+                          "project:NAME/NAME, principal:NAME/NAME/NAME.");
     }
+    if (found.empty()) found.push_back(unused(account, {}));
+    if (budgets) found[0].budgets = std::move(*budgets);
+    begin_windows(found[0], ms(parts_.clock.now()));
     return json_answer(200, json_of(found[0]));
   }
 
  private:
+  static meter::AccountView unused(const std::string& account, std::vector<Budget> budgets) {
+    meter::AccountView view;
+    view.state.account = account;
+    view.budgets = std::move(budgets);
+    return view;
+  }
+
+  // Of every layer and living key, by account, what it states now; of a name's keys the newest.
+  std::map<std::string, std::vector<Budget>> stated() const {
+    std::map<std::string, std::vector<Budget>> out;
+    if (keys_ == nullptr) return out;
+    for (keys::LayerInfo& layer : keys_->layers()) {
+      out.emplace(keys::layer_account(layer.path), std::move(layer.restrictions.limits.budgets));
+    }
+    const UtcTime now = parts_.clock.now();
+    for (keys::KeyInfo& key : keys_->list()) {
+      if (key.state == keys::KeyState::kRevoked || now >= key.expires_at) continue;
+      out.emplace(std::string(kKeyAccount) + key.name, std::move(key.restrictions.limits.budgets));
+    }
+    return out;
+  }
+
+  // Nothing: no key or layer of this account is known, dead or alive.
+  std::optional<std::vector<Budget>> stated_by(std::string_view account) const {
+    if (keys_ == nullptr) return std::nullopt;
+    const std::string_view name =
+        account.substr(std::min(account.find(':'), account.size() - 1) + 1);
+    if (account.starts_with(kKeyAccount)) {
+      Result<keys::KeyInfo> key = keys_->show(name);
+      if (!key || key->name != name) return std::nullopt;
+      return std::move(key->restrictions.limits.budgets);
+    }
+    Result<keys::LayerInfo> layer = keys_->layer(name);
+    if (!layer || keys::layer_account(name) != account) return std::nullopt;
+    return std::move(layer->restrictions.limits.budgets);
+  }
+
   // What is done away from the loop; owned by the work, which may outlive the request.
   struct Reset {
     std::string account;
@@ -134,6 +211,7 @@ class BudgetRoutes {
   static void act(const BudgetRouteParts& parts, Reset& reset);
 
   BudgetRouteParts parts_;
+  const keys::KeyRing* keys_;  // null: only what calls have used is known
 };
 
 // The account is in force again at once, and as before if no record can be made of it.
@@ -173,7 +251,9 @@ Task<net::ServerResponse> BudgetRoutes::reset(AdminRequest request) {
   co_await parts_.offload.run(parts_.loop, std::move(work));
   const Result<meter::Reset>& done = *reset->done;
   if (!done && done.error().code == Code::kNotFound) {
-    co_return error_answer(404, "account_not_found", done.error().what);
+    if (!stated_by(request.names[0])) co_return show(request);  // which says so
+    co_return error_answer(404, "account_not_found",
+                           "This account has spent nothing yet: there is nothing to reset.");
   }
   if (!done && done.error().code == Code::kDenied) {
     co_return error_answer(409, "clock_differs", done.error().what, "trust_clock");
@@ -182,14 +262,14 @@ Task<net::ServerResponse> BudgetRoutes::reset(AdminRequest request) {
     co_return error_answer(503, "journal_unavailable",
                            "The journal cannot write; nothing was done.");
   }
-  const std::vector<meter::AccountView> now = parts_.ledger.show(done->account, 1);
-  co_return json_answer(200, now.empty() ? std::string("{}") : json_of(now[0]));
+  request.names[0] = done->account;
+  co_return show(request);
 }
 
 }  // namespace
 
 void add_budget_routes(Routes& routes, BudgetRouteParts parts) {
-  const auto budgets = std::make_shared<BudgetRoutes>(parts);
+  const auto budgets = std::make_shared<BudgetRoutes>(parts, routes.keys());
   routes.add({.method = "GET",
               .path = "/admin/v1/budgets",
               .least = Role::kViewer,

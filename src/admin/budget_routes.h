@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was spent, what is held back and what is allowed, by account; and the reset of one.
+// What was spent, what is held back and what is allowed, by account; and the reset of one. What is
+// allowed is what keys and layers state now, also of accounts that no call has used yet.
 #pragma once
 
 #include "admin/routes.h"

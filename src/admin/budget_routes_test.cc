@@ -75,6 +75,52 @@ TEST_F(BudgetHouse, AResetIsDoneAndOnRecord) {
       R"("total":{"since":"1970-01-01T00:00:00.000Z","usd":"0","tokens":0,"requests":0}}}})");
 }
 
+TEST_F(BudgetHouse, WhatIsStatedIsListedBeforeAnyCall) {
+  keys::LayerSpec acme;
+  acme.path = "acme";
+  acme.restrictions.limits.budgets = {{BudgetUnit::kNanoUsd, BudgetWindow::kMonth, 5, true}};
+  ASSERT_TRUE(ring_->put_layer(acme, "admin"));
+  keys::KeySpec spec;
+  spec.name = "fresh";
+  spec.restrictions.limits.budgets = {{BudgetUnit::kRequests, BudgetWindow::kDay, 7, true}};
+  ASSERT_TRUE(ring_->create(spec, "admin"));
+  spec.name = "free";
+  spec.restrictions = {};
+  ASSERT_TRUE(ring_->create(spec, "admin"));
+  spec.name = "app";  // it has used its account; what it states has changed since
+  spec.restrictions.limits.budgets = {{BudgetUnit::kTokens, BudgetWindow::kDay, 400, true}};
+  ASSERT_TRUE(ring_->create(spec, "admin"));
+
+  const auto get = [&](const std::string& rest) {
+    return tcp(with_token({.path = "/admin/v1/budgets" + rest}));
+  };
+  const auto first = [](const JsonValue& account) {
+    const auto budgets = account.at("budgets")->items();
+    if (budgets.empty()) return std::string();
+    const auto number = [&](const char* member) {
+      const auto value = budgets[0].at(member);
+      return value->string() ? std::string(*value->string()) : std::to_string(*value->integer());
+    };
+    return number("spent") + " of " + number("amount");
+  };
+  EXPECT_EQ(first(get("/key:fresh").json()), "0 of 7");
+  EXPECT_EQ(first(get("/organisation:acme").json()), "0 of 0.000000005");
+  EXPECT_EQ(first(get("/key:app").json()), "100 of 400");
+  EXPECT_EQ(get("/key:free").status, 200) << "it is there, and has none";
+  for (const char* unknown : {"/key:nope", "/organisation:nope", "/project:acme", "/fresh"}) {
+    EXPECT_EQ(get(unknown).code(), "account_not_found") << unknown;
+  }
+  std::string listed;
+  for (const JsonValue& one : get("").json().at("data")->items()) {
+    listed += std::string(*one.at("account")->string()) + " ";
+  }
+  EXPECT_EQ(listed, "key:app key:fresh organisation:acme ");
+  EXPECT_EQ(reset("key:fresh", "").status, 404) << "nothing to reset";
+
+  clock_.advance(std::chrono::hours(24));
+  EXPECT_EQ(first(get("/key:app").json()), "0 of 400") << "another day has begun";
+}
+
 struct WishCase {
   const char* why;
   const char* account;

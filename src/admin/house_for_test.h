@@ -98,6 +98,7 @@ class AdminHouse : public ::testing::Test {
     folder_ = pattern;
     keys::Config keys;
     keys.pepper = Secret(std::string(32, 'p'));
+    keys.derive_key = Secret(std::string(32, 'd'));
     auto ring = keys::KeyRing::open(keys, store_, clock_);
     ASSERT_TRUE(ring) << ring.error().what;
     ring_ = std::move(*ring);

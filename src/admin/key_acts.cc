@@ -131,6 +131,7 @@ Result<Revoked> KeyActs::revoke(std::string_view kid_or_name, const Actor& actor
     return std::unexpected(revoked.error());
   }
   for (const keys::KeyInfo& key : done.keys) {
+    if (status_before(key) == "revoked") done.unchanged.push_back(key.kid);
     Event made = event("POST /admin/v1/keys/" + key.name + "/revoke", actor, "key.revoke");
     made.api_key_id = key.name;
     made.kid = key.kid;

@@ -24,6 +24,7 @@ struct Actor {
 
 struct Revoked {
   std::vector<keys::KeyInfo> keys;
+  std::vector<std::string> unchanged = {};  // kids among them that were so before
   bool durable = true;   // false: dead here, and the ring goes on trying to write it
   bool recorded = true;  // false: the journal did not take the record
 };

@@ -42,8 +42,11 @@ std::string KeyActs::json(const keys::KeyInfo& key) const {
 Result<Revoked> KeyActs::block(std::string_view kid_or_name, const Actor& actor,
                                std::string_view why) {
   std::map<std::string, std::string> before;
-  for (const auto& [kid, key] : this->before(ring_.find(kid_or_name))) before[kid] = json(key);
   Revoked done;
+  for (const auto& [kid, key] : this->before(ring_.find(kid_or_name))) {
+    before[kid] = json(key);
+    if (key.blocked_at) done.unchanged.push_back(kid);
+  }
   Result<std::vector<keys::KeyInfo>> blocked = ring_.block(kid_or_name, actor.name, why);
   if (blocked) {
     done.keys = std::move(*blocked);
@@ -86,6 +89,7 @@ Result<Revoked> KeyActs::unblock(std::string_view kid_or_name, const Actor& acto
     made.kid = key.kid;
     made.status = 200;
     const auto was = before.find(key.kid);
+    if (was != before.end() && !was->second.blocked_at) done.unchanged.push_back(key.kid);
     made.detail = act_detail(was == before.end() ? "null" : json(was->second), json(key), why);
     if (!record_durably(recorder_, std::move(made))) done.recorded = false;
   }

@@ -56,9 +56,15 @@ TEST_F(KeyChangeRoutes, APauseAndItsEnd) {
   EXPECT_EQ(text_at(act, "before", "status"), "active");
   EXPECT_EQ(text_at(act, "after", "status"), "blocked");
   EXPECT_EQ(text_at(act, "after", "blocked_why"), "looks odd");
-  ASSERT_EQ(ask("POST", "/admin/v1/keys/app/unblock").status, 200);
+  EXPECT_TRUE(blocked.json().at("unchanged")->items().empty());
+  const Answer opened = ask("POST", "/admin/v1/keys/app/unblock");
+  ASSERT_EQ(opened.status, 200);
+  EXPECT_TRUE(opened.json().at("unchanged")->items().empty());
   EXPECT_EQ(status_of("app"), "active");
   ASSERT_EQ(acts("key.unblock").size(), 1u);
+  const Answer twice = ask("POST", "/admin/v1/keys/app/unblock");
+  ASSERT_EQ(twice.status, 200);
+  EXPECT_EQ(twice.json().at("unchanged")->items().size(), 1u) << "it was not blocked";
   EXPECT_EQ(text_at(acts("key.unblock")[0], "before", "status"), "blocked");
   EXPECT_EQ(ask("POST", "/admin/v1/keys/nobody/block").status, 404);
   ASSERT_EQ(ask("POST", "/admin/v1/keys/app/revoke").status, 200);

@@ -23,6 +23,8 @@ net::ServerResponse revoked_answer(const Revoked& revoked, const keys::KeyRing& 
   for (const keys::KeyInfo& key : revoked.keys) {
     json.raw(key_json(key, now, ring.dead_layer(key, now)));
   }
+  json.end_array().key("unchanged").begin_array();
+  for (const std::string& kid : revoked.unchanged) json.value(kid);
   json.end_array().field("durable", revoked.durable).field("recorded", revoked.recorded);
   json.end_object();
   return json_answer(200, std::move(body));
@@ -280,7 +282,8 @@ void add_key_routes(Routes& routes, KeyRouteParts parts) {
               .path = "/admin/v1/keys/{key}/revoke",
               .least = Role::kOperator,
               .act = "key.revoke",
-              .summary = "`{\"data\":[...],\"durable\",\"recorded\"}`; body `{\"why\":\"...\"}` or "
+              .summary = "`{\"data\":[...],\"unchanged\":[KID],\"durable\",\"recorded\"}`; body "
+                         "`{\"why\":\"...\"}` or "
                          "nothing.",
               .handle = handler(keys, &KeyRoutes::revoke),
               .records_itself = true});

@@ -313,7 +313,7 @@ TEST_F(LitellmTest, WhatCallsCost) {
       event.status = 200;
       event.tokens_input = 10;
       event.tokens_output = 5;
-      event.cost_usd = NanoUsd{500'000'000};
+      event.cost_usd = NanoUsd{i == 0 ? 100'000'000 : 200'000'000};
       (*journal)->record(std::move(event), Durability::kWritten, {});
     }
     (*journal)->stop();
@@ -322,12 +322,12 @@ TEST_F(LitellmTest, WhatCallsCost) {
   ASSERT_EQ(rows.status, 200) << rows.body;
   ASSERT_EQ(rows.json().items().size(), 2u);
   EXPECT_EQ(rows.json().items()[0].at("total_tokens")->integer(), 15);
-  EXPECT_EQ(rows.json().items()[0].at("spend")->number(), 0.5);
+  EXPECT_EQ(rows.json().items()[0].at("spend")->number(), 0.2);
   const Answer sums = get("/spend/logs?start_date=2026-11-24&end_date=2026-11-24");
   ASSERT_EQ(sums.status, 200) << sums.body;
   ASSERT_EQ(sums.json().items().size(), 1u);
-  EXPECT_EQ(sums.json().items()[0].at("spend")->number(), 1.5);
-  EXPECT_EQ(sums.json().items()[0].at("api_keys")->at("app")->number(), 1.0);
+  EXPECT_TRUE(sums.body.contains(R"("spend":0.5,"api_keys":{"app":0.3,"other":0.2})"))
+      << "money is exact: " << sums.body;
   EXPECT_EQ(get("/spend/logs?user_id=x").status, 400);
   EXPECT_EQ(get("/spend/logs?start_date=yesterday").status, 400);
 }

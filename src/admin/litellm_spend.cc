@@ -20,7 +20,8 @@ void write_row(JsonWriter& json, const Event& event) {
       .field("request_id", event.request_id)
       .field("call_type", event.endpoint)
       .field("api_key", event.kid)
-      .field("spend", event.cost_usd ? event.cost_usd->usd() : 0.0)
+      .key("spend")
+      .raw(usd_text(event.cost_usd.value_or(NanoUsd{})))
       .field("total_tokens", in + out)
       .field("prompt_tokens", in)
       .field("completion_tokens", out)
@@ -41,15 +42,16 @@ void write_row(JsonWriter& json, const Event& event) {
       .end_object();
 }
 
+// Whole billionths: sums of binary fractions show digits that nobody was charged.
 struct DaySum {
-  double spend = 0;
-  std::map<std::string, double> keys, models;
+  NanoUsd spend;
+  std::map<std::string, NanoUsd> keys, models;
 };
 
 void write_sums(JsonWriter& json, std::string_view member,
-                const std::map<std::string, double>& sums) {
+                const std::map<std::string, NanoUsd>& sums) {
   json.key(member).begin_object();
-  for (const auto& [name, usd] : sums) json.field(name, usd);
+  for (const auto& [name, usd] : sums) json.key(name).raw(usd_text(usd));
   json.end_object();
 }
 
@@ -112,17 +114,17 @@ Result<SpendAnswer> answer_spend(const SpendQuestion& question) {
     }
     if (!event.cost_usd) return true;
     DaySum& day = days[format_utc(event.timestamp_utc).substr(0, 10)];
-    const double usd = event.cost_usd->usd();
-    day.spend += usd;
-    day.keys[event.api_key_id.value_or("")] += usd;
-    day.models[event.model.value_or("")] += usd;
+    const std::int64_t nano = event.cost_usd->nano;
+    day.spend.nano += nano;
+    day.keys[event.api_key_id.value_or("")].nano += nano;
+    day.models[event.model.value_or("")].nano += nano;
     return true;
   };
   const Result<audit::QueryAnswer> asked = audit::query(question.spec, each);
   if (!asked && asked.error().code != Code::kNotFound) return std::unexpected(asked.error());
   if (asked && asked->more) answer.more = true;
   for (const auto& [day, sum] : days) {
-    json.begin_object().field("startTime", day).field("spend", sum.spend);
+    json.begin_object().field("startTime", day).key("spend").raw(usd_text(sum.spend));
     write_sums(json, "api_keys", sum.keys);
     write_sums(json, "models", sum.models);
     json.key("users").begin_object().end_object().end_object();

@@ -67,6 +67,21 @@ Result<RotateBody> read_rotate(std::string_view json) {
   return body;
 }
 
+// What a derived token is worth of itself; whether its key lives stands beside it.
+void write_token(JsonWriter& json, const keys::Whose& whose) {
+  std::string_view status = keys::name(whose.token_fault);
+  if (whose.token_fault == keys::KeyFault::kNone) status = "active";
+  if (whose.token_fault == keys::KeyFault::kTokenRevoked) status = "revoked";
+  if (whose.token_fault == keys::KeyFault::kTokenExpired) status = "expired";
+  json.key("token").begin_object().field("status", status).key("expires_at");
+  if (whose.token_expires_at) {
+    json.value(format_utc(*whose.token_expires_at));
+  } else {
+    json.null();
+  }
+  json.end_object();
+}
+
 net::ServerResponse rotation_error(const Error& error) {
   if (error.code == Code::kInvalid) return error_answer(400, "invalid_rotation", error.what);
   if (error.code == Code::kDenied) return error_answer(409, "not_rotatable", error.what, "key");
@@ -74,6 +89,13 @@ net::ServerResponse rotation_error(const Error& error) {
     return error_answer(503, "journal_unavailable",
                         "The journal cannot write: the old key is dead all the same, and the new "
                         "one is revoked. Create another key when the journal writes again.");
+  }
+  const bool silent = error.code == Code::kUnavailable && error.what != KeyActs::kJournalSilent &&
+                      error.what != keys::KeyRing::kClockAhead;
+  if (silent) {
+    return error_answer(503, "store_unavailable",
+                        "The key store did not answer: nothing was rotated, and the old key works "
+                        "on. Revoking needs no store: it ends the key at once.");
   }
   return key_error_answer(error);
 }
@@ -245,8 +267,10 @@ Task<net::ServerResponse> RotationRoutes::which(AdminRequest request) {
   JsonWriter json(out);
   json.begin_object().field("ours", whose->genuine);
   if (whose->genuine) json.field("kid", whose->kid).field("tid", whose->tid);
+  if (whose->genuine && whose->tid) write_token(json, *whose);
   if (!whose->genuine && !whose->kid.empty()) json.field("claimed_kid", whose->kid);
-  if (key) json.key("key").raw(key_json(*key, parts_.clock.now()));
+  const UtcTime now = parts_.clock.now();
+  if (key) json.key("key").raw(key_json(*key, now, parts_.keys.dead_layer(*key, now)));
   json.end_object();
   if (key) {
     request.told->api_key_id = key->name;
@@ -277,14 +301,15 @@ void add_rotation_routes(Routes& routes, RotationRouteParts parts) {
                   "was narrowed from it.",
               .handle = handler(rotation, &RotationRoutes::revoke_token),
               .records_itself = true});
-  routes.add({.method = "POST",
-              .path = "/admin/v1/keys/which",
-              .least = Role::kOperator,
-              .act = "key.which",
-              .summary =
-                  "`{\"ours\",\"kid\",\"tid\",\"key\"}`: whose secret `{\"secret\":\"...\"}` "
-                  "is, dead or alive.",
-              .handle = handler(rotation, &RotationRoutes::which)});
+  routes.add(
+      {.method = "POST",
+       .path = "/admin/v1/keys/which",
+       .least = Role::kOperator,
+       .act = "key.which",
+       .summary =
+           "`{\"ours\",\"kid\",\"tid\",\"token\",\"key\"}`: whose secret `{\"secret\":\"...\"}` "
+           "is, dead or alive.",
+       .handle = handler(rotation, &RotationRoutes::which)});
 }
 
 }  // namespace sallyport::admin

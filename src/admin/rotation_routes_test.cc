@@ -229,6 +229,26 @@ TEST_F(RotationHouse, WhoseSecretItIs) {
   EXPECT_FALSE(local(post("which", R"({"secret":"hello"})")).json().at("claimed_kid"));
 }
 
+TEST_F(RotationHouse, OfATokenItsOwnEndIsTold) {
+  Answer made = local(create(R"({"name":"app-chat","derive":true})"));
+  ASSERT_EQ(made.status, 201) << made.body;
+  const std::string iat = std::to_string(clock_.now().time_since_epoch().count() / 1000);
+  const std::string exp = std::to_string(clock_.now().time_since_epoch().count() / 1000 + 60);
+  const std::vector<std::string> caveats = {"iat=" + iat, "exp=" + exp};
+  const Secret token = keys::mint_derived(Secret(made.text("key")), caveats).value();
+  const auto ask = [&] {
+    return local(post("which", R"({"secret":")" + std::string(token.reveal()) + R"("})"));
+  };
+  Answer which = ask();
+  EXPECT_EQ(which.json().at("token")->at("status")->string(), "active") << which.body;
+  EXPECT_EQ(which.json().at("token")->at("expires_at")->string(), "2026-11-24T12:01:00.000Z");
+  const std::string tid(keys::parse_derived(token.reveal()).tid);
+  ASSERT_EQ(local(post("app-chat/tokens/" + tid + "/revoke", "{}")).status, 200);
+  which = ask();
+  EXPECT_EQ(which.json().at("token")->at("status")->string(), "revoked");
+  EXPECT_EQ(which.json().at("key")->at("status")->string(), "active") << "its key lives";
+}
+
 TEST_F(RotationHouse, OneTokenIsRevoked) {
   make(R"({"name":"app-chat"})");
   const Answer done = local(post("app-chat/tokens/0123456789abcdef/revoke", R"({"why":"leaked"})"));

@@ -69,6 +69,12 @@ struct Route {
 
 class Routes {
  public:
+  Routes() = default;
+  explicit Routes(const keys::KeyRing& keys) : keys_(&keys) {}  // which outlive the table
+
+  // For rooms whose routes are about what keys and layers state; null: there are none.
+  const keys::KeyRing* keys() const { return keys_; }
+
   // A row without handler, with an act on a GET or without one on a change, or that stands in the
   // table already, is a bug and ends the program.
   void add(Route route);
@@ -84,6 +90,7 @@ class Routes {
 
  private:
   std::vector<Route> routes_;
+  const keys::KeyRing* keys_ = nullptr;
 };
 
 // The segments that stand in the place of {..}; nothing if `path` is not of `pattern`.
