@@ -85,3 +85,6 @@ target_link_libraries(encode_lines PRIVATE meter)
 sallyport_script_test(tokens release_only tests/tokens/compare.mjs
                       ${SALLYPORT_NODE} ${CMAKE_SOURCE_DIR}/tests/tokens/compare.mjs
                       $<TARGET_FILE:encode_lines>)
+
+# Logs with planted attacks, and the score of what was found in them.
+include(${CMAKE_SOURCE_DIR}/tools/traffic/traffic.cmake)

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# Logs with planted attacks, and the score of what was found in them (README.md beside this file).
+file(GLOB traffic_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/traffic/*.cc)
+list(FILTER traffic_sources EXCLUDE REGEX "_(main|test)\\.cc$")
+add_library(traffic STATIC ${traffic_sources})
+target_link_libraries(traffic PUBLIC event)
+# A fused multiplication would give other last digits, and a seed another log, on other processors.
+target_compile_options(traffic PRIVATE -ffp-contract=off)
+foreach(tool traffic_log traffic_score)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/tools/traffic/${tool}_main.cc)
+    add_executable(${tool} ${CMAKE_SOURCE_DIR}/tools/traffic/${tool}_main.cc)
+    target_link_libraries(${tool} PRIVATE traffic)
+  endif()
+endforeach()
+file(GLOB traffic_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/traffic/*_test.cc)
+if(traffic_tests)
+  add_executable(traffic_test ${traffic_tests})
+  target_link_libraries(traffic_test PRIVATE traffic GTest::gtest_main)
+  add_test(NAME traffic COMMAND traffic_test)
+  set_tests_properties(traffic PROPERTIES LABELS "unit;one_thread" TIMEOUT 120)
+endif()
