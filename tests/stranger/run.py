@@ -64,8 +64,9 @@ class Gate:
         return subprocess.run([self.binary, "-c", self.config, *arguments], env=self.environment,
                               capture_output=True, text=True, timeout=120, check=False)
 
-    def live(self, records):
-        """One life: each key that is made is a record of the administrator's."""
+    def live(self, records, rotate=False):
+        """One life: each key that is made is a record of the administrator's. In the middle of it
+        the log's own key may give way to the next one."""
         log = open(os.path.join(self.directory, "log"), "a", encoding="utf-8")
         process = subprocess.Popen([self.binary, "-c", self.config, "serve"],
                                    env=self.environment, stdout=log, stderr=log)
@@ -83,6 +84,13 @@ class Gate:
                     raise SystemExit("did not start:\n" + self.log()) from None
                 time.sleep(0.01)
         for i in range(records):
+            if rotate and i == records // 2:
+                connection.request("POST", "/admin/v1/audit/rotate-key", "{}",
+                                   {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                told = answer.read()
+                if answer.status != 200:
+                    raise SystemExit(f"the new key was answered {answer.status}: {told}")
             body = json.dumps({"name": f"app-{secrets.token_hex(6)}-{i}"})
             connection.request("POST", "/admin/v1/keys", body,
                                {"Content-Type": "application/json"})
@@ -136,6 +144,59 @@ def rewrite(journal, change):
             file.write(body + b',"crc":"%08x"}\n' % crc32c(body))
 
 
+def behead(journal, bound):
+    """The first 100 records are gone, and a file says that they were pruned."""
+    path = first_segment(journal)
+    with open(path, "rb") as file:
+        lines = file.read().rstrip(b"\0").split(b"\n")
+    with open(f"{journal}/seg/{101:020d}.jsonl", "wb") as file:
+        file.write(b"\n".join(lines[100:]))
+    os.remove(path)
+    if bound:
+        with open(f"{journal}/min_index", "w", encoding="ascii") as file:
+            file.write(bound)
+
+
+def forge_key(gate, directory, good, pretend):
+    """In a house of his own, somebody who has the journal and not its key brings another one. With
+    `pretend` he writes that the old key gave way to it."""
+    journal = os.path.join(directory, "journal")
+    os.remove(os.path.join(directory, "journal.signing_key"))
+    told = gate.command("--json", "audit", "accept-state")
+    if told.returncode != 0:
+        raise SystemExit("accept-state: " + told.stderr + told.stdout)
+    if not pretend:
+        gate.live(20)
+        return
+    key = json.loads(told.stdout)["key"]
+    for path in sorted(glob.glob(f"{journal}/seg/*.jsonl")):
+        with open(path, "rb") as file:
+            lines = file.read().rstrip(b"\0").rstrip(b"\n").split(b"\n")
+        if b"audit_state_accepted" in lines[-1]:
+            break
+    body, seq = lines[-1][:lines[-1].rindex(b',"seq":')], json.loads(lines[-1])["seq"]
+    body = body.replace(b"audit_state_accepted", b"audit_key_rotated")
+    body += b',"seq":%d' % seq
+    lines[-1] = body + b',"crc":"%08x"}' % crc32c(body)
+    for thing in ("tile", "checkpoints", "checkpoint"):
+        path_of = os.path.join(journal, thing)
+        shutil.rmtree(path_of) if os.path.isdir(path_of) else os.remove(path_of)
+        copy = shutil.copytree if os.path.isdir(f"{good}/{thing}") else shutil.copy
+        copy(f"{good}/{thing}", path_of)
+    with open(path, "wb") as file:
+        file.write(b"\n".join(lines) + b"\n")
+    with open(f"{journal}/vkeys", encoding="utf-8") as file:
+        terms = [line.split(" ") for line in file.read().splitlines()]
+    terms[-2][2] = terms[-1][1] = str(seq)
+    with open(f"{journal}/vkeys", "w", encoding="utf-8") as file:
+        file.write("".join(" ".join(term) + "\n" for term in terms))
+    with open(f"{good}/checkpoint", encoding="utf-8") as file:
+        text = "".join(file.readlines()[:3])
+    with open(f"{directory}/journal.last_signed", "w", encoding="utf-8") as file:
+        file.write("sallyport last signed v1\n" + text + key + "\n")
+    gate.live(20)
+
+
 def swap(bodies):
     # Both keep the other's time, or the order of times alone would give it away.
     bodies[5], bodies[6] = bodies[5][:43] + bodies[6][43:], bodies[6][:43] + bodies[5][43:]
@@ -155,8 +216,13 @@ def replace(journal, other):
     shutil.copytree(other, journal)
 
 
-def cases(old_note, fork):
+def cases(old_note, fork, accepted, rotated):
     return [
+        ("the first records gone", lambda j: behead(j, "")),
+        ("the first records gone, a bound", lambda j: behead(j, "100\n")),
+        ("the first records gone, a bound and a record", lambda j: behead(j, "100 310\n")),
+        ("a key that somebody brought", lambda j: replace(j, accepted)),
+        ("a rotation that the old key did not sign", lambda j: replace(j, rotated)),
         ("a bit of a record", lambda j: flip(first_segment(j), 200)),
         ("a bit of a full tile", lambda j: flip(f"{j}/tile/0/000", 40)),
         ("a bit of a partial tile", lambda j: flip(sorted(glob.glob(f"{j}/tile/0/*.p/*"))[-1], 3)),
@@ -200,20 +266,27 @@ def run(binary, stranger, top):
     # The fork: a copy of everything, the state too, that lives on elsewhere.
     house = os.path.join(top, "copy")
     shutil.copytree(directory, house)
-    gate.live(RECORDS)
+    gate.live(RECORDS, rotate=True)
     shutil.copytree(journal, good)
     with open(f"{journal}/vkeys", encoding="utf-8") as file:
-        vkey = file.read().split(" ")[0]
+        vkeys = [line.split(" ")[0] for line in file]
     aside = os.path.join(top, "aside")
     os.rename(directory, aside)
-    os.rename(house, directory)
-    gate.live(RECORDS + 20)
-    fork = os.path.join(top, "fork")
-    os.rename(journal, fork)
-    shutil.rmtree(directory)
+
+    def elsewhere(name, source, live):
+        """What becomes of the journal in a copy of `source` that lives in our place."""
+        shutil.copytree(source, directory)
+        live()
+        os.rename(journal, os.path.join(top, name))
+        shutil.rmtree(directory)
+        return os.path.join(top, name)
+
+    fork = elsewhere("fork", house, lambda: gate.live(RECORDS + 20))
+    accepted = elsewhere("accepted", aside, lambda: forge_key(gate, directory, good, False))
+    rotated = elsewhere("rotated", aside, lambda: forge_key(gate, directory, good, True))
     os.rename(aside, directory)
 
-    def by_stranger(folder, *more):
+    def by_stranger(folder, *more, vkey=vkeys[0]):  # known since the first life
         return subprocess.run([stranger, "-journal", folder, "-vkey", vkey, *more],
                               capture_output=True, text=True, check=False, timeout=120)
 
@@ -232,24 +305,35 @@ def run(binary, stranger, top):
     expect("the good log, verify", gate.command("audit", "verify"), 0)
     exported = os.path.join(top, "exported")
     expect("export", gate.command("audit", "export", exported), 0)
-    expect("the exported log, stranger", by_stranger(exported, "-exported", "-seen", seen), 0)
+    expect("the exported log, stranger", by_stranger(exported, "-exported", "-seen", seen,
+                                                      vkey=vkeys[-1]), 0)
     proof = os.path.join(top, "proof")
     expect("prove", gate.command("audit", "prove", "7", "--out", proof), 0)
     check = ["audit", "check-proof", f"{proof}/7.tlog-proof", "--record", f"{proof}/7.record",
-             "--vkey", vkey]
+             "--vkey", vkeys[-1]]
     expect("check-proof", gate.command(*check), 0)
     flip(f"{proof}/7.record", 50)
     expect("check-proof of a changed record", gate.command(*check), 3)
-    for why, change in cases(old_note, fork):
+    for why, change in cases(old_note, fork, accepted, rotated):
         replace(journal, good)
         change(journal)
         expect(why + ", stranger", by_stranger(journal, "-seen", seen), 3)
         expect(why + ", verify", gate.command("audit", "verify"), 3)
-    replace(journal, fork)
-    answer = gate.command("serve")
-    if answer.returncode == 0 or "accept-state" not in answer.stderr + answer.stdout:
+    for why, what in (("a fork", fork), ("a forged rotation", rotated)):
+        replace(journal, what)
+        answer = gate.command("serve")
+        if answer.returncode == 0 or "accept-state" not in answer.stderr + answer.stdout:
+            wrong += 1
+            print(f"the house starts on {why}:", answer.stderr)
+    # Last, for it goes on with the state: what the program itself prunes, and says so, is no damage.
+    replace(journal, good)
+    first = first_segment(journal)
+    expect("prune", gate.command("audit", "prune", "--keep", "1ms"), 0)
+    if os.path.exists(first):
         wrong += 1
-        print("the house starts on a fork:", answer.stderr)
+        print("nothing was pruned")
+    expect("the pruned log, stranger", by_stranger(journal, "-seen", seen), 0)
+    expect("the pruned log, verify", gate.command("audit", "verify"), 0)
     print("both verifiers agree" if wrong == 0 else f"{wrong} answers are wrong")
     return 1 if wrong else 0
 

@@ -56,18 +56,94 @@ type checkpoint struct {
 	root tlog.Hash
 }
 
-func open(text []byte, verifier note.Verifier) (checkpoint, error) {
-	opened, err := note.Open(text, note.VerifierList(verifier))
-	if err != nil {
-		return checkpoint{}, err
+// The keys one after the other: each signs from `from` to the next one's `from`, both included.
+type term struct {
+	verifier note.Verifier
+	from     int64
+}
+
+type keys []term
+
+// The keys of the journal, if the believed one is among them: the others are believed because each
+// key signed the checkpoint at which the next one took over (checkHandedOver). Without a list, the
+// believed one alone.
+func keysOf(journal, vkey string) (keys, error) {
+	data, err := os.ReadFile(filepath.Join(journal, "vkeys"))
+	if errors.Is(err, os.ErrNotExist) {
+		verifier, err := note.NewVerifier(vkey)
+		return keys{{verifier: verifier}}, err
 	}
-	lines := strings.Split(opened.Text, "\n")
-	if len(lines) != 4 || lines[0] != verifier.Name() {
-		return checkpoint{}, errors.New("not a checkpoint of " + verifier.Name())
+	if err != nil {
+		return nil, err
+	}
+	var all keys
+	believed := false
+	for _, line := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
+		fields := strings.Split(line, " ")
+		if len(fields) != 3 {
+			return nil, errors.New("vkeys is unreadable")
+		}
+		verifier, err := note.NewVerifier(fields[0])
+		if err != nil {
+			return nil, err
+		}
+		from, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil || (len(all) > 0 && from < all[len(all)-1].from) {
+			return nil, errors.New("vkeys is out of order")
+		}
+		believed = believed || fields[0] == vkey
+		all = append(all, term{verifier, from})
+	}
+	if !believed {
+		return nil, errors.New("the believed key is none of the log's")
+	}
+	return all, nil
+}
+
+func (k keys) at(size int64) []note.Verifier {
+	var all []note.Verifier
+	for i, t := range k {
+		if t.from <= size && (i+1 == len(k) || size <= k[i+1].from) {
+			all = append(all, t.verifier)
+		}
+	}
+	return all
+}
+
+func (k keys) checkHandedOver(notes [][]byte) error {
+	for i := 1; i < len(k); i++ {
+		both := false
+		for _, text := range notes {
+			lines := strings.SplitN(string(text), "\n", 3)
+			if len(lines) != 3 || lines[1] != strconv.FormatInt(k[i].from, 10) {
+				continue
+			}
+			opened, err := note.Open(text, note.VerifierList(k[i-1].verifier, k[i].verifier))
+			both = both || (err == nil && len(opened.Sigs) == 2)
+		}
+		if !both {
+			return fmt.Errorf("a key took over at %d without the one before it", k[i].from)
+		}
+	}
+	return nil
+}
+
+func open(text []byte, k keys) (checkpoint, error) {
+	lines := strings.SplitN(string(text), "\n", 4)
+	if len(lines) != 4 {
+		return checkpoint{}, errors.New("not a checkpoint")
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil {
 		return checkpoint{}, err
+	}
+	opened, err := note.Open(text, note.VerifierList(k.at(size)...))
+	if err != nil {
+		return checkpoint{}, err
+	}
+	name := k[0].verifier.Name()
+	if opened.Text != strings.Join(lines[:3], "\n")+"\n" || lines[0] != name {
+		return checkpoint{}, errors.New("not a checkpoint of " + name)
 	}
 	root, err := base64.StdEncoding.DecodeString(lines[2])
 	if err != nil || len(root) != tlog.HashSize {
@@ -78,8 +154,22 @@ func open(text []byte, verifier note.Verifier) (checkpoint, error) {
 	return c, nil
 }
 
-// The records: lines of segments; what a segment has from the next one's first seq on is void.
-func records(journal string) ([]string, error) {
+// What the file min_index says: how many records were pruned, and which record tells of it.
+func bound(journal string) (pruned, seq int, err error) {
+	data, err := os.ReadFile(filepath.Join(journal, "min_index"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	_, err = fmt.Sscanf(string(data), "%d %d\n", &pruned, &seq)
+	return pruned, seq, err
+}
+
+// The records behind `pruned`: lines of segments; what a segment has from the next one's first seq
+// on is void.
+func records(journal string, pruned int) ([]string, error) {
 	names, err := filepath.Glob(filepath.Join(journal, "seg", "*.jsonl"))
 	if err != nil {
 		return nil, err
@@ -92,15 +182,15 @@ func records(journal string) ([]string, error) {
 			return nil, err
 		}
 		first, _ := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".jsonl"))
-		if first != len(all)+1 {
-			return nil, fmt.Errorf("%s does not follow record %d", name, len(all))
+		if first != pruned+len(all)+1 {
+			return nil, fmt.Errorf("%s does not follow record %d", name, pruned+len(all))
 		}
 		end := int(^uint(0) >> 1)
 		if i+1 < len(names) {
 			end, _ = strconv.Atoi(strings.TrimSuffix(filepath.Base(names[i+1]), ".jsonl"))
 		}
 		for _, line := range strings.Split(strings.TrimRight(string(data), "\x00"), "\n") {
-			if line != "" && len(all)+1 < end {
+			if line != "" && pruned+len(all)+1 < end {
 				all = append(all, line)
 			}
 		}
@@ -134,37 +224,50 @@ func bundles(folder string, size int64) ([]string, error) {
 	return all, nil
 }
 
-func checkRecords(all []string, now checkpoint, reader tlog.HashReader) error {
+// The records behind the first `pruned` ones; `told` is the seq of the record that tells of these.
+func checkRecords(all []string, pruned, told int, now checkpoint, reader tlog.HashReader) error {
 	last := ""
+	proved := pruned == 0
 	for i, line := range all {
+		index := int64(pruned + i)
 		var fields struct {
-			Seq  int64  `json:"seq"`
-			Time string `json:"timestamp_utc"`
+			Seq    int64  `json:"seq"`
+			Time   string `json:"timestamp_utc"`
+			Kind   string `json:"kind"`
+			Action string `json:"action"`
+			Detail struct {
+				MinIndex int `json:"min_index"`
+			} `json:"detail"`
 		}
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
-			return fmt.Errorf("record %d: %v", i+1, err)
+			return fmt.Errorf("record %d: %v", index+1, err)
 		}
-		if fields.Seq != int64(i+1) || fields.Time < last {
-			return fmt.Errorf("record %d is out of order", i+1)
+		if fields.Seq != index+1 || fields.Time < last {
+			return fmt.Errorf("record %d is out of order", index+1)
 		}
 		last = fields.Time
-		if int64(i) >= now.size {
+		if index >= now.size {
 			continue
 		}
-		proof, err := tlog.ProveRecord(now.size, int64(i), reader)
+		proof, err := tlog.ProveRecord(now.size, index, reader)
 		if err != nil {
 			return err
 		}
-		err = tlog.CheckRecord(proof, now.size, now.root, int64(i), tlog.RecordHash([]byte(line)))
+		err = tlog.CheckRecord(proof, now.size, now.root, index, tlog.RecordHash([]byte(line)))
 		if err != nil {
-			return fmt.Errorf("record %d: %v", i+1, err)
+			return fmt.Errorf("record %d: %v", index+1, err)
 		}
-		if tlog.CheckRecord(proof, now.size, now.root, int64(i), tlog.RecordHash([]byte(line+"."))) == nil {
+		if tlog.CheckRecord(proof, now.size, now.root, index, tlog.RecordHash([]byte(line+"."))) == nil {
 			return errors.New("a changed record passes")
 		}
+		proved = proved || (index+1 == int64(told) && fields.Kind == "action" &&
+			fields.Action == "audit_pruned" && fields.Detail.MinIndex == pruned)
 	}
-	if int64(len(all)) < now.size {
-		return fmt.Errorf("%d records, %d were signed", len(all), now.size)
+	if int64(pruned+len(all)) < now.size {
+		return fmt.Errorf("%d records, %d were signed", pruned+len(all), now.size)
+	}
+	if !proved {
+		return fmt.Errorf("no record tells that the first %d were pruned", pruned)
 	}
 	return nil
 }
@@ -188,7 +291,7 @@ func checkOlder(old, now checkpoint, reader tlog.HashReader) error {
 }
 
 func verify(journal, vkey, seen string, exported bool) error {
-	verifier, err := note.NewVerifier(vkey)
+	k, err := keysOf(journal, vkey)
 	if err != nil {
 		return err
 	}
@@ -196,24 +299,34 @@ func verify(journal, vkey, seen string, exported bool) error {
 	if err != nil {
 		return err
 	}
-	now, err := open(text, verifier)
+	now, err := open(text, k)
 	if err != nil {
 		return err
 	}
 	reader := tlog.TileHashReader(tlog.Tree{N: now.size, Hash: now.root}, tiles{journal})
+	pruned, told, err := bound(journal)
+	if err != nil {
+		return err
+	}
 	var all []string
 	if exported {
 		all, err = bundles(journal, now.size)
 	} else {
-		all, err = records(journal)
+		all, err = records(journal, pruned)
 	}
 	if err != nil {
 		return err
 	}
-	if err := checkRecords(all, now, reader); err != nil {
+	if err := checkRecords(all, pruned, told, now, reader); err != nil {
 		return err
 	}
-	var older [][]byte
+	older, err := kept(journal)
+	if err != nil {
+		return err
+	}
+	if err := k.checkHandedOver(older); err != nil {
+		return err
+	}
 	if seen != "" {
 		text, err := os.ReadFile(seen)
 		if err != nil {
@@ -221,19 +334,8 @@ func verify(journal, vkey, seen string, exported bool) error {
 		}
 		older = append(older, text)
 	}
-	days, _ := filepath.Glob(filepath.Join(journal, "checkpoints", "*", "*", "*.notes"))
-	for _, day := range days {
-		data, err := os.ReadFile(day)
-		if err != nil {
-			return err
-		}
-		parts := strings.Split(strings.TrimSuffix(string(data), "\n\n"), "\n\n")
-		for i := 0; i+1 < len(parts); i += 2 {
-			older = append(older, []byte(parts[i]+"\n\n"+parts[i+1]+"\n"))
-		}
-	}
 	for _, text := range older {
-		old, err := open(text, verifier)
+		old, err := open(text, k)
 		if err != nil {
 			return err
 		}
@@ -243,6 +345,23 @@ func verify(journal, vkey, seen string, exported bool) error {
 	}
 	fmt.Printf("%d records, %d older checkpoints\n", now.size, len(older))
 	return nil
+}
+
+// Every checkpoint that the journal kept.
+func kept(journal string) ([][]byte, error) {
+	var all [][]byte
+	days, _ := filepath.Glob(filepath.Join(journal, "checkpoints", "*", "*", "*.notes"))
+	for _, day := range days {
+		data, err := os.ReadFile(day)
+		if err != nil {
+			return nil, err
+		}
+		parts := strings.Split(strings.TrimSuffix(string(data), "\n\n"), "\n\n")
+		for i := 0; i+1 < len(parts); i += 2 {
+			all = append(all, []byte(parts[i]+"\n\n"+parts[i+1]+"\n"))
+		}
+	}
+	return all, nil
 }
 
 func main() {
