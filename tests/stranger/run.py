@@ -325,7 +325,7 @@ def run(binary, stranger, top):
         if answer.returncode == 0 or "accept-state" not in answer.stderr + answer.stdout:
             wrong += 1
             print(f"the house starts on {why}:", answer.stderr)
-    # Last, for it goes on with the state: what the program itself prunes, and says so, is no damage.
+    # Last, for it goes on with the state: what the program prunes, and says so, is no damage.
     replace(journal, good)
     first = first_segment(journal)
     expect("prune", gate.command("audit", "prune", "--keep", "1ms"), 0)
