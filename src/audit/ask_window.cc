@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "audit/address_network.h"
+#include "audit/flat_index.h"
 
 namespace sallyport::audit {
 namespace {
@@ -95,8 +96,21 @@ class WindowVisitor final : public ChunkVisitor {
       if (!words) return std::unexpected(words.error());
       words_[static_cast<std::size_t>(column)] = *words;
     }
-    keys_.assign(words_of(Column::kKey).size(), nullptr);
-    sources_.clear();
+    keys_.assign(words_of(Column::kKey).size(), {});
+    status_.assign(words_of(Column::kStatus).size(), kOther);
+    for (std::uint32_t code = 0; code < status_.size(); ++code) {
+      const std::string_view word = words_of(Column::kStatus).word(code).value_or("");
+      if (is_success(word)) status_[code] = kSuccess;
+      if (is_refusal(word)) status_[code] = kRefusal;
+    }
+    budget_.assign(words_of(Column::kError).size(), 0);
+    for (std::uint32_t code = 1; code < budget_.size(); ++code) {
+      budget_[code] = words_of(Column::kError).word(code)->contains("budget");
+    }
+    pass_ = words_of(Column::kVerdict).find("pass").value_or(0);
+    forget_sources();
+    model_pairs_.clear();
+    models_.clear();
     return {};
   }
 
@@ -111,7 +125,7 @@ class WindowVisitor final : public ChunkVisitor {
     for (const std::uint16_t row : chunk.rows()) take(row, chunk.seq(row));
     if (window.sources > sources_max_) {
       fold_beyond(window, sources_max_);
-      sources_.clear();
+      forget_sources();
     }
     return {};
   }
@@ -134,32 +148,54 @@ class WindowVisitor final : public ChunkVisitor {
     return words_of(column).word(code(column, row));
   }
 
+  enum Status : std::uint8_t { kOther, kSuccess, kRefusal };
+
+  // A key of this file, and what its last row was: most often the next is alike.
+  struct KeyNow {
+    WindowKey* key = nullptr;
+    std::int64_t hour = -1;
+    std::int64_t* hour_requests = nullptr;
+    std::uint32_t kid = 0, geo = 0;
+  };
+
   void take(std::uint16_t row, std::uint64_t seq) {
     ++window.records;
-    WindowKey*& key = keys_[code(Column::kKey, row)];
-    if (key == nullptr) key = &window.keys[text(word(Column::kKey, row))];
+    KeyNow& now = keys_[code(Column::kKey, row)];
+    if (now.key == nullptr) now.key = &window.keys[text(word(Column::kKey, row))];
+    WindowKey& key = *now.key;
     const std::int64_t times = repeated_[row] == kNoNumber ? 1 : repeated_[row];
-    const std::string_view status = word(Column::kStatus, row).value_or("");
-    key->requests += times;
-    key->hours[times_[row] / kHourMs] += times;
-    if (costs_[row] != kNoNumber) {
-      key->cost += costs_[row];
-    } else if (is_success(status)) {
-      key->unpriced += times;
+    const std::uint8_t status = status_[code(Column::kStatus, row)];
+    key.requests += times;
+    if (const std::int64_t hour = times_[row] / kHourMs; hour != now.hour) {
+      now.hour = hour;
+      now.hour_requests = &key.hours[hour];
     }
-    if (word(Column::kError, row).value_or("").contains("budget")) key->budget_refused += times;
-    if (const auto model = word(Column::kModel, row)) count_model(*key, *model);
+    *now.hour_requests += times;
+    if (costs_[row] != kNoNumber) {
+      key.cost += costs_[row];
+    } else if (status == kSuccess) {
+      key.unpriced += times;
+    }
+    if (budget_[code(Column::kError, row)] != 0) key.budget_refused += times;
+    if (code(Column::kModel, row) != 0) count_model(key, row);
 
-    WindowSource& source = source_of(*key, row);
+    WindowSource& source = source_of(key, row);
     source.requests += times;
-    if (is_refusal(status)) source.refused += times;
-    claimed(source, word(Column::kClaimedKid, row));
-    keep_some(key->kids, word(Column::kKid, row));
-    if (is_refusal(status)) claim(row, times);
+    if (status == kRefusal) source.refused += times;
+    if (code(Column::kClaimedKid, row) != 0) claimed(source, word(Column::kClaimedKid, row));
+    if (const std::uint32_t kid = code(Column::kKid, row); kid != now.kid) {
+      now.kid = kid;
+      keep_some(key.kids, word(Column::kKid, row));
+    }
+    if (status == kRefusal) claim(row, times);
     window.with_geo += code(Column::kGeo, row) != 0;
     window.with_asn += code(Column::kAsn, row) != 0;
-    if (is_success(status)) moved(*key, word(Column::kGeo, row), times_[row]);
-    if (code(Column::kVerdict, row) != 0) injection(*key, row, seq, status);
+    if (status == kSuccess && code(Column::kGeo, row) != 0) {
+      if (code(Column::kGeo, row) != now.geo) moved(key, *word(Column::kGeo, row), times_[row]);
+      now.geo = code(Column::kGeo, row);
+      key.last_ms = times_[row];
+    }
+    if (code(Column::kVerdict, row) != 0) injection(key, row, seq, status);
   }
 
   void claimed(WindowSource& source, std::optional<std::string_view> kid) {
@@ -178,21 +214,29 @@ class WindowVisitor final : public ChunkVisitor {
     }
   }
 
-  static void count_model(WindowKey& key, std::string_view model) {
-    const auto known = key.models.find(std::string(model));
-    if (known != key.models.end()) {
-      ++known->second;
-    } else if (key.models.size() < kModelsMax) {
-      key.models.emplace(model, 1);
+  std::uint64_t pair_of(std::uint16_t row, Column with) const {
+    return std::uint64_t{code(Column::kKey, row)} << 32 | code(with, row);
+  }
+
+  void count_model(WindowKey& key, std::uint16_t row) {
+    const auto [at, fresh] = model_pairs_.add(pair_of(row, Column::kModel));
+    if (fresh) {
+      const std::string model(*word(Column::kModel, row));
+      const bool room = key.models.size() < kModelsMax || key.models.contains(model);
+      models_.push_back(room ? &key.models[model] : nullptr);
     }
+    if (models_[at] != nullptr) ++*models_[at];
+  }
+
+  void forget_sources() {
+    source_pairs_.clear();
+    sources_.clear();
   }
 
   WindowSource& source_of(WindowKey& key, std::uint16_t row) {
-    const std::uint64_t pair =
-        std::uint64_t{code(Column::kKey, row)} << 32 | code(Column::kIp, row);
-    if (sources_.size() > kRememberedMax) sources_.clear();
-    WindowSource*& known = sources_[pair];
-    if (known != nullptr) return *known;
+    if (sources_.size() > kRememberedMax) forget_sources();
+    const auto [remembered, unseen] = source_pairs_.add(pair_of(row, Column::kIp));
+    if (!unseen) return *sources_[remembered];
     const std::string ip = text(word(Column::kIp, row));
     const auto copy = [&](Column column) -> std::optional<std::string> {
       const auto found = word(column, row);
@@ -200,38 +244,36 @@ class WindowVisitor final : public ChunkVisitor {
     };
     Place place{copy(Column::kGeo), copy(Column::kAsn), copy(Column::kNetwork), {}};
     const auto [at, fresh] = key.sources.try_emplace(source_id(ip, place, window.fold));
-    known = &at->second;
-    if (!fresh) return *known;
+    sources_.push_back(&at->second);
+    if (!fresh) return at->second;
     ++window.sources;
     place.network_id = network_of(place.asn, ip);
-    known->place = std::move(place);
-    return *known;
+    at->second.place = std::move(place);
+    return at->second;
   }
 
-  static void moved(WindowKey& key, std::optional<std::string_view> geo, std::int64_t at_ms) {
-    if (!geo) return;
+  static void moved(WindowKey& key, std::string_view geo, std::int64_t at_ms) {
     if (key.last_geo.empty()) {
-      key.first_geo = *geo;
+      key.first_geo = geo;
       key.first_ms = at_ms;
     }
-    note_move(key, *geo, at_ms);
-    key.last_geo = *geo;
-    key.last_ms = at_ms;
+    note_move(key, geo, at_ms);
+    key.last_geo = geo;
   }
 
-  void injection(WindowKey& key, std::uint16_t row, std::uint64_t seq, std::string_view status) {
+  void injection(WindowKey& key, std::uint16_t row, std::uint64_t seq, std::uint8_t status) {
     ++window.scored;
-    if (word(Column::kVerdict, row) == "pass") return;
+    if (code(Column::kVerdict, row) == pass_) return;
     WindowInjection& found = key.injection;
     ++found.attempts;
     found.score_max = std::max(found.score_max, scores_[row]);
     keep_some(found.categories, word(Column::kCategories, row));
     keep_some(found.ips, word(Column::kIp, row));
     // It got through when the provider was asked, whatever came of it.
-    if (is_success(status) || code(Column::kUpstreamStatus, row) != 0) {
+    if (status == kSuccess || code(Column::kUpstreamStatus, row) != 0) {
       ++found.got_through;
       if (found.seqs.size() < kSeqsMax) found.seqs.push_back(seq);
-    } else if (status.empty()) {
+    } else if (code(Column::kStatus, row) == 0) {
       ++found.open;
     } else {
       ++found.stopped;
@@ -245,8 +287,13 @@ class WindowVisitor final : public ChunkVisitor {
   const std::int64_t* costs_ = nullptr;
   const std::int64_t* repeated_ = nullptr;
   const std::int64_t* scores_ = nullptr;
-  std::vector<WindowKey*> keys_;                              // by code
-  std::unordered_map<std::uint64_t, WindowSource*> sources_;  // by codes of key and address
+  // Of this file, by code.
+  std::vector<KeyNow> keys_;
+  std::vector<std::uint8_t> status_, budget_;
+  std::uint32_t pass_ = 0;
+  FlatIndex source_pairs_, model_pairs_;  // codes of key and address, of key and model
+  std::vector<WindowSource*> sources_;    // beside them
+  std::vector<std::int64_t*> models_;
 };
 
 void merge(WindowInjection& into, WindowInjection& from) {
