@@ -52,7 +52,9 @@ class SlackTest : public ::testing::Test {
   }
   std::string deliver(std::vector<Batch> batches, std::int64_t idle_after_ms = -1) {
     net::Loop loop;
-    return run_for_test(loop, all(loop, *sink_, std::move(batches), idle_after_ms));
+    std::string said = run_for_test(loop, all(loop, *sink_, std::move(batches), idle_after_ms));
+    sink_->let_go();
+    return said;
   }
   std::vector<Told> told() const {
     std::vector<Told> all;

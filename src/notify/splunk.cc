@@ -10,6 +10,7 @@
 #include "base/json_reader.h"
 #include "base/json_writer.h"
 #include "base/text.h"
+#include "notify/splunk_ack.h"
 
 namespace sallyport::notify {
 namespace {
@@ -122,6 +123,8 @@ class SplunkFormat final : public HttpFormat {
 Result<void> check_splunk(const SinkConfig& config) {
   const Result<void> compression = check_compression(config, *find_sink_type("splunk"));
   if (!compression) return compression;
+  const Result<void> ack = check_splunk_ack(config);
+  if (!ack) return ack;
   const Result<const RecordFormat*> record = record_format(config, *find_sink_type("splunk"));
   if (!record) return std::unexpected(record.error());
   return {};
@@ -137,6 +140,11 @@ Result<std::unique_ptr<HttpFormat>> splunk_format(const SinkConfig& config,
 Result<std::unique_ptr<Sink>> make_splunk(const SinkConfig& config, const SinkParts& parts) {
   Result<std::unique_ptr<HttpFormat>> format = splunk_format(config, parts);
   if (!format) return std::unexpected(std::move(format).error());
+  if (option(config, *find_sink_type("splunk"), "ack") == "yes") {
+    Result<std::unique_ptr<HttpPeer>> peer = HttpPeer::make(config, config.url, parts);
+    if (!peer) return std::unexpected(std::move(peer).error());
+    return make_splunk_ack(config, std::move(*format), std::move(*peer));
+  }
   return make_http_sink(config, parts, std::move(*format));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Splunk's HTTP Event Collector: JSON objects one behind the other, judged by HTTP status and code.
-// 200 means accepted, not indexed.
+// 200 means accepted, not indexed; notify/splunk_ack.h waits for the indexers.
 #pragma once
 
 #include "notify/compression.h"
@@ -14,6 +14,8 @@ inline constexpr SinkOption kSplunkOptions[] = {
     {"index", "The index; left out, the token's own."},
     {"source", "Shown as the event's source.", "sallyport"},
     {"sourcetype", "Splunk's rule for reading an event.", "_json"},
+    {"ack", "yes: a batch counts when the indexers have it; the token must have that on.", "no"},
+    {"ack_timeout", "What they have not confirmed then is sent again, 1s to 1h.", "5m"},
     kCompressionOption,
     kFormatOption,
 };

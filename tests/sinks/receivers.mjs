@@ -271,6 +271,59 @@ export class Splunk extends Receiver {
   }
 }
 
+// With indexer acknowledgement: what is accepted counts when it was asked for and said to be there,
+// which takes `polls` questions. "lost": accepted, and never indexed.
+export class SplunkAck extends Splunk {
+  path = "/services/collector/event";
+  polls = 2;
+  channel = null;
+  accepted = new Map(); // ackId to records and questions left
+  next = 0;
+  asked = 0;
+
+  options = (name) => `{name: ${name}, type: splunk, url: "${this.url}", token: "\${env:SINK_TOKEN}"`;
+
+  judge(request, answer, body, fault) {
+    const channel = request.headers["x-splunk-request-channel"];
+    if (!/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(channel ?? "")) {
+      this.complain(`channel ${channel}`);
+      answer.writeHead(400, { "content-type": "application/json" });
+      return answer.end('{"text":"Data channel is missing","code":10}');
+    }
+    this.channel = channel;
+    if (!request.url.startsWith("/services/collector/ack")) return super.judge(request, answer, body, fault);
+    this.asked += 1;
+    if (request.url !== `/services/collector/ack?channel=${channel}`) this.complain(`address ${request.url}`);
+    if (request.method !== "POST" || request.headers["content-type"] !== this.type) this.complain("question");
+    if (!this.authorized(request)) {
+      answer.writeHead(401, { "content-type": "application/json" });
+      return answer.end('{"text":"Invalid authorization","code":3}');
+    }
+    const { acks, ...rest } = JSON.parse(body.toString("utf8"));
+    if (Object.keys(rest).length || !Array.isArray(acks) || !acks.every(isWhole)) this.complain("acks");
+    const said = Object.fromEntries(acks.map((id) => [id, this.indexed(channel, id)]));
+    answer.writeHead(200, { "content-type": "application/json" });
+    return answer.end(JSON.stringify({ acks: said }));
+  }
+
+  // A yes is said once.
+  indexed(channel, id) {
+    const one = this.accepted.get(id);
+    if (!one || one.channel !== channel || one.polls-- > 1) return false;
+    this.accepted.delete(id);
+    this.take(one.records);
+    return true;
+  }
+
+  answer(answer, records, fault) {
+    const id = this.next++;
+    const polls = fault === "lost" ? Infinity : this.polls;
+    this.accepted.set(id, { records, polls, channel: this.channel });
+    answer.writeHead(200, { "content-type": "application/json" });
+    answer.end(JSON.stringify({ text: "Success", code: 0, ackId: id }));
+  }
+}
+
 export class Datadog extends Receiver {
   takesGzip = true;
   path = "/api/v2/logs";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { binary, start, until } from "../e2e/house.mjs";
-import { Datadog, Elasticsearch, Slack, Splunk, token, Webhook } from "./receivers.mjs";
+import { Datadog, Elasticsearch, Slack, Splunk, SplunkAck, token, Webhook } from "./receivers.mjs";
 
 const run = promisify(execFile);
 const limitMs = 30_000;
@@ -123,6 +123,41 @@ test("a record that never fits is a dead letter, and the others arrive", async (
       await house.stop();
       await receiver.close();
     }
+  }
+});
+
+test("Splunk's indexers: what is accepted does not count before they have it", async () => {
+  const receiver = await new SplunkAck().listen();
+  const options = ", batch_records: 20, options: {ack: \"yes\", ack_timeout: 1s}";
+  const house = await gateWith(entry(receiver, options));
+  try {
+    receiver.polls = Infinity;
+    await traffic(house, 10);
+    await until("it is asked about", () => receiver.asked >= 2, limitMs);
+    assert.equal((await sink(house)).sent, 0);
+    assert.equal((await sink(house)).next_seq, 1, "the cursor waits for the indexers");
+
+    receiver.polls = 2;
+    receiver.faults = ["none", "lost", "none", "none", "lost", "broken", "cut", "garbage"];
+    await traffic(house, 100);
+    await settled(house);
+    assertAll(receiver, await journal(house));
+  } finally {
+    await house.stop();
+    await receiver.close();
+  }
+});
+
+test("Splunk without acknowledgement on its side is named", async () => {
+  const receiver = await new Splunk().listen();
+  const house = await gateWith(entry(receiver, ", options: {ack: \"yes\"}"));
+  try {
+    await traffic(house, 1);
+    await until("it stops", async () => (await sink(house)).state === "stopped", limitMs);
+    assert.match((await sink(house)).why, /gave no ackId/);
+  } finally {
+    await house.stop();
+    await receiver.close();
   }
 });
 
