@@ -243,7 +243,9 @@ void emit_attacks(World& world, const Dice& root) {
   if (chosen.empty()) return;
   Dice order = root.fork("order of attacks");
   std::vector<std::uint16_t> victims;
-  for (int i = 0; i < options.attacks; ++i) {
+  int made = 0;
+  // A shape that finds no victim (nobody has travelled) leaves its place to the next one.
+  for (int i = 0; made < options.attacks && i < 2 * options.attacks; ++i) {
     const auto at = static_cast<std::size_t>(i) % chosen.size();
     if (at == 0) order.shuffle(chosen);
     Attack attack{.world = world,
@@ -252,7 +254,9 @@ void emit_attacks(World& world, const Dice& root) {
                   .victims = victims};
     attack.first_line = world.lines.size();
     chosen[at]->emit(attack);
-    if (attack.truth.attack) world.truth.push_back(std::move(attack.truth));
+    if (!attack.truth.attack) continue;
+    world.truth.push_back(std::move(attack.truth));
+    ++made;
   }
 }
 

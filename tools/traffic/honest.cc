@@ -192,7 +192,8 @@ Address address_at(const Site& site, Ms time, const Dice& habits, Dice& dice) {
   switch (site.habit) {
     case AddressHabit::kFixed: {
       const Address& address = site.addresses[dice.index(site.addresses.size())];
-      if (address.high == 0) return address;
+      // Servers keep their address; the lower half of a household's changes.
+      if (address.high == 0 || is_data_center(networks()[site.network].kind)) return address;
       Dice of_day = habits.fork("privacy", day);
       return privacy_address(address, of_day);
     }

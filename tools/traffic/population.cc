@@ -93,6 +93,9 @@ void settle(World& world, Key& key, Dice& dice) {
       if (key.kind != KeyKind::kService && dice.chance(0.25)) site = office.site;
       site.addresses.resize(
           std::min<std::size_t>(site.addresses.size(), static_cast<std::size_t>(dice.whole(1, 4))));
+      if (key.kind == KeyKind::kService && dice.chance(harsh(world) ? 0.12 : 0.05)) {
+        site.habit = AddressHabit::kAny;  // functions without a server of their own
+      }
       key.sites.push_back(site);
       break;
     }
