@@ -7,6 +7,7 @@
 #include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/house.h"
+#include "cli/key_answers.h"
 #include "keys/key_info.h"
 
 namespace sallyport::cli {
@@ -14,43 +15,8 @@ namespace {
 
 constexpr std::string_view kTokens = "/admin/v1/tokens";
 constexpr std::string_view kSessions = "/admin/v1/sessions";
-
-Exit exit_of_status(int status) {
-  switch (status) {
-    case 400:
-      return kUsage;
-    case 401:
-    case 403:
-      return kNotPermitted;
-    case 404:
-      return kNotFound;
-    case 409:
-      return kConflict;
-    default:
-      return status >= 500 ? kUnreachable : kFailed;
-  }
-}
-
-std::string text_of(const JsonValue& object, std::string_view member) {
-  const auto value = object.at(member);
-  return std::string(value ? value->string().value_or("") : "");
-}
-
-// The server's own words, and their exit code.
-int complain_of(const Invocation& call, const SocketReply& reply) {
-  std::string message = "the server answered " + std::to_string(reply.status);
-  std::string code = "unexpected_answer";
-  const auto body = JsonValue::parse(reply.body);
-  if (const auto error = body ? body->at("error") : std::nullopt) {
-    message = text_of(*error, "message");
-    code = text_of(*error, "code");
-  }
-  return complain(call, exit_of_status(reply.status), code, message, "sallyport admin token list");
-}
-
-int ask_failed(const Error& error) {
-  return error.code == Code::kDenied ? kNotPermitted : exit_of(error);
-}
+constexpr std::string_view kListTokens = "sallyport admin token list";
+constexpr std::string_view kListSessions = "sallyport admin sessions list";
 
 int create(const Invocation& call) {
   if (!call.has("name") || !call.has("role")) {
@@ -63,10 +29,10 @@ int create(const Invocation& call) {
   if (call.has("life")) json.field("life", call.value("life"));
   json.end_object();
   const auto reply = ask_house(call, "POST", kTokens, body);
-  if (!reply) return ask_failed(reply.error());
-  if (reply->status != 201) return complain_of(call, *reply);
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status != 201) return complain_of(call, *reply, kListTokens);
   const auto made = JsonValue::parse(reply->body);
-  if (!made) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  if (!made) return unreadable(call);
   if (call.json) {
     call.out << reply->body << "\n";
     return kOk;
@@ -81,24 +47,11 @@ int create(const Invocation& call) {
 }
 
 int list(const Invocation& call) {
-  const auto reply = ask_house(call, "GET", kTokens);
-  if (!reply) return ask_failed(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
-  if (call.json) {
-    call.out << reply->body << "\n";
-    return kOk;
-  }
-  const auto body = JsonValue::parse(reply->body);
-  const auto data = body ? body->at("data") : std::nullopt;
-  if (!data) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  call.out << fmt::format("{:<24} {:<12} {:<9} {:<8} {:<24} {}\n", "NAME", "ID", "ROLE", "STATUS",
-                          "EXPIRES", "CREATED BY");
-  for (const JsonValue& token : data->items()) {
-    call.out << fmt::format("{:<24} {:<12} {:<9} {:<8} {:<24} {}\n", text_of(token, "name"),
-                            text_of(token, "id"), text_of(token, "role"), text_of(token, "status"),
-                            text_of(token, "expires_at"), text_of(token, "created_by"));
-  }
-  return kOk;
+  constexpr Column kColumns[] = {{"NAME", "name", 24},          {"ID", "id", 12},
+                                 {"ROLE", "role", 9},           {"STATUS", "status", 8},
+                                 {"EXPIRES", "expires_at", 24}, {"CREATED BY", "created_by"}};
+  return print_list(call, std::string(kTokens), kColumns,
+                    {"no named tokens; make one with  sallyport admin token create", {}});
 }
 
 int revoke(const Invocation& call) {
@@ -111,11 +64,11 @@ int revoke(const Invocation& call) {
     return complain(call, kNotFound, "token_not_found", "there is no such admin token");
   }
   const auto reply = ask_house(call, "POST", fmt::format("{}/{}/revoke", kTokens, token), "{}");
-  if (!reply) return ask_failed(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status != 200) return complain_of(call, *reply, kListTokens);
   if (call.json) call.out << reply->body << "\n";
   const auto done = JsonValue::parse(reply->body);
-  if (!done) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  if (!done) return unreadable(call);
   const auto durable = done->at("durable"), recorded = done->at("recorded");
   if (durable && durable->boolean() == false) {
     return complain(call, kUnreachable, "not_durable",
@@ -131,23 +84,12 @@ int revoke(const Invocation& call) {
 }
 
 int list_sessions(const Invocation& call) {
-  const auto reply = ask_house(call, "GET", kSessions);
-  if (!reply) return ask_failed(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
-  if (call.json) {
-    call.out << reply->body << "\n";
-    return kOk;
-  }
-  const auto body = JsonValue::parse(reply->body);
-  const auto data = body ? body->at("data") : std::nullopt;
-  if (!data) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  call.out << fmt::format("{:<40} {:<16} {:<9} {:<24} {}\n", "WHO", "ID", "ROLE", "SINCE", "UNTIL");
-  for (const JsonValue& one : data->items()) {
-    call.out << fmt::format("{:<40} {:<16} {:<9} {:<24} {}\n", text_of(one, "who"),
-                            text_of(one, "id"), text_of(one, "role"), text_of(one, "since"),
-                            text_of(one, "until"));
-  }
-  return kOk;
+  constexpr Column kColumns[] = {{"WHO", "who", 40},
+                                 {"ID", "id", 16},
+                                 {"ROLE", "role", 9},
+                                 {"SINCE", "since", 24},
+                                 {"UNTIL", "until"}};
+  return print_list(call, std::string(kSessions), kColumns, {"nobody is logged in", {}});
 }
 
 int revoke_sessions(const Invocation& call) {
@@ -160,12 +102,12 @@ int revoke_sessions(const Invocation& call) {
   std::string body;
   JsonWriter(body).begin_object().field(whose.contains(':') ? "who" : "id", whose).end_object();
   const auto reply = ask_house(call, "POST", std::string(kSessions) + "/revoke", body);
-  if (!reply) return ask_failed(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (!reply) return exit_of_unasked(reply.error());
+  if (reply->status != 200) return complain_of(call, *reply, kListSessions);
   if (call.json) call.out << reply->body << "\n";
   const auto done = JsonValue::parse(reply->body);
   const auto data = done ? done->at("data") : std::nullopt;
-  if (!data) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
+  if (!data) return unreadable(call);
   for (const JsonValue& one : data->items()) {
     if (call.quiet || call.json) break;
     call.err << fmt::format("ended {} of {}\n", text_of(one, "id"), text_of(one, "who"));

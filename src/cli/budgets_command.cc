@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/socket_client.h"
 #include "config/load.h"
+#include "event/restrictions.h"
 
 namespace sallyport::cli {
 namespace {
@@ -81,11 +82,12 @@ std::optional<Reply> ask(const Invocation& call, std::string_view method, const 
   const auto answer = JsonValue::parse(reply->body);
   if (reply->status == 200 && answer) return Reply{std::move(reply->body), *answer};
   const auto error = answer ? answer->at("error") : std::nullopt;
-  const bool clock = reply->status == 409;
+  std::string_view hint;
+  if (reply->status == 409) hint = "if the clock is right now:  --trust-clock";
+  if (reply->status == 404) hint = "sallyport budgets show";
   code = complain(call, exit_of_status(reply->status),
                   error ? text_of(*error, "code") : "unexpected_answer",
-                  error ? text_of(*error, "message") : "the answer cannot be read",
-                  clock ? "if the clock is right now:  --trust-clock" : "");
+                  error ? text_of(*error, "message") : "the answer cannot be read", hint);
   return std::nullopt;
 }
 
@@ -115,6 +117,11 @@ int budgets_show(const Invocation& call, const Programs&) {
 
 int budgets_reset(const Invocation& call, const Programs&) {
   const std::string account = call.value("account");
+  if (call.has("window") && !parse_budget_window(call.value("window"))) {
+    return complain(call, kUsage, "usage",
+                    "--window must be minute, hour, day, month or total, not " +
+                        call.value("window").substr(0, 64));
+  }
   std::string body;
   JsonWriter json(body);
   json.begin_object();

@@ -16,6 +16,7 @@
 #include "cli/secret_input.h"
 #include "keys/derived_caveats.h"
 #include "keys/derived_token.h"
+#include "keys/endpoint_families.h"
 
 namespace sallyport::cli {
 namespace {
@@ -33,33 +34,80 @@ std::string unix_seconds(UtcTime time) {
       std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
 }
 
-// The caveats that the options stand for, but for iat and exp.
-std::vector<std::string> narrowing(const Invocation& call) {
-  struct Word {
-    std::string_view option, caveat;
-  };
-  constexpr Word kWords[] = {
-      {"endpoint", "ep"},           {"model", "models"}, {"cidr", "cidr"},
-      {"max-usd", "max_usd"},       {"rpm", "rpm"},      {"calls", "calls"},
-      {"max-tokens", "max_tokens"}, {"tools", "tools"},  {"module", "module"},
-      {"purpose", "purpose"}};
-  std::vector<std::string> caveats;
+struct Word {
+  std::string_view option, caveat;
+  std::string_view must;       // what its value must be; empty: see expected()
+  std::string_view lead = {};  // stands before the value
+};
+constexpr Word kWords[] = {
+    {"endpoint", "ep", ""},
+    {"model", "models", "a model, or the beginning of one and a *: gpt-5*"},
+    {"cidr", "cidr", "a network such as 10.0.0.0/8"},
+    {"max-usd", "max_usd", "an amount of US dollars such as 2.50"},
+    {"rpm", "rpm", "a whole number"},
+    {"calls", "calls", "a whole number"},
+    {"max-tokens", "max_tokens", "a whole number"},
+    {"tools", "tools", "the name of a hosted tool such as web_search, or none"},
+    {"module", "module", "1 to 256 printable characters"},
+    {"purpose", "purpose", "1 to 256 printable characters"},
+    {"country", "cc", "the two letters of a country such as TW"},
+    {"certificate", "cnf", "a SHA-256 in base64url, 43 characters (docs/keys.md)", "x5t:"},
+};
+
+// An option as it was given, and the caveat it stands for.
+struct Narrowing {
+  const Word* word = nullptr;
+  std::string value;
+  std::string caveat() const {
+    return std::string(word->caveat) + "=" + std::string(word->lead) + value;
+  }
+};
+
+constexpr Word kReadOnly{"read-only", "ro", "alone"};
+constexpr Word kStream{"stream", "stream", "yes or no"};
+
+// What the options stand for, but for iat and exp.
+std::vector<Narrowing> narrowing(const Invocation& call) {
+  std::vector<Narrowing> out;
   for (const Word& word : kWords) {
-    if (call.has(word.option)) {
-      caveats.push_back(std::string(word.caveat) + "=" + joined(call.all(word.option)));
+    if (!call.has(word.option)) continue;
+    std::string value = joined(call.all(word.option));
+    if (word.option == "country") {
+      for (char& c : value) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     }
+    out.push_back({&word, std::move(value)});
   }
-  if (call.has("read-only")) caveats.emplace_back("ro=1");
-  if (call.has("country")) {
-    std::string countries = joined(call.all("country"));
-    for (char& c : countries) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    caveats.push_back("cc=" + countries);
+  if (call.has("read-only")) out.push_back({&kReadOnly, "1"});
+  if (call.has("stream")) out.push_back({&kStream, call.value("stream") == "yes" ? "1" : "0"});
+  return out;
+}
+
+// Would the gate understand it, whatever else the token says?
+bool readable(const Narrowing& one) {
+  const std::string wire[] = {base64url_encode("iat=1"), base64url_encode("exp=2"),
+                              base64url_encode(one.caveat())};
+  const std::string_view caveats[] = {wire[0], wire[1], wire[2]};
+  return keys::read_caveats(caveats).has_value();
+}
+
+std::string expected(const Word& word) {
+  if (!word.must.empty()) return std::string(word.must);
+  std::string families = "one of";
+  for (const keys::EndpointFamily& family : keys::endpoint_families()) {
+    families += " " + std::string(family.name);
   }
-  if (call.has("certificate")) caveats.push_back("cnf=x5t:" + call.value("certificate"));
-  if (call.has("stream")) {
-    caveats.emplace_back(call.value("stream") == "yes" ? "stream=1" : "stream=0");
+  return families;
+}
+
+// The caveat that an error names, as the option that stands for it: each was readable by itself, so
+// it is what the token says already that leaves nothing.
+std::string in_options(const std::vector<Narrowing>& narrowings, const std::string& what) {
+  for (const Narrowing& one : narrowings) {
+    if (!what.starts_with("caveat " + std::string(one.word->caveat) + " ")) continue;
+    return "--" + std::string(one.word->option) + " " + one.value +
+           " leaves nothing of what the token allows";
   }
-  return caveats;
+  return what;
 }
 
 int show(const Invocation& call, const Secret& token) {
@@ -152,7 +200,16 @@ int keys_derive(const Invocation& call, const Programs&) {
   }
 
   const UtcTime now = SystemClock().now();
-  std::vector<std::string> caveats = narrowing(call);
+  const std::vector<Narrowing> narrowings = narrowing(call);
+  std::vector<std::string> caveats;
+  for (const Narrowing& one : narrowings) {
+    if (!readable(one)) {
+      return complain(call, kUsage, "usage",
+                      "--" + std::string(one.word->option) + " " + one.value + " must be " +
+                          expected(*one.word));
+    }
+    caveats.push_back(one.caveat());
+  }
   const bool is_token = keys::parse_derived(given->reveal()).fault == keys::FormatFault::kNone;
   if (is_token != call.has("narrow")) {
     return complain(call, kUsage, "usage",
@@ -167,7 +224,7 @@ int keys_derive(const Invocation& call, const Programs&) {
   }
   const Result<Secret> token =
       is_token ? keys::narrow_derived(*given, caveats) : keys::mint_derived(*given, caveats);
-  if (!token) return complain(call, kUsage, "usage", token.error().what);
+  if (!token) return complain(call, kUsage, "usage", in_options(narrowings, token.error().what));
   return show(call, *token);
 }
 

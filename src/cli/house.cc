@@ -62,6 +62,12 @@ int tell_problems(const Invocation& call, const std::vector<config::Problem>& pr
 
 }  // namespace
 
+std::vector<std::string> upstream_names(const config::Config& config) {
+  std::vector<std::string> names;
+  for (const upstream::UpstreamConfig& one : config.upstream.upstreams) names.push_back(one.name);
+  return names;
+}
+
 Result<SocketReply> ask_own_house(const config::Config& config, std::string_view method,
                                   std::string_view target, std::string_view json_body) {
   if (const auto owner = check_owner(config.store.path); !owner) {
@@ -80,6 +86,7 @@ Result<SocketReply> ask_own_house(const config::Config& config, std::string_view
   if (!settings) return std::unexpected(settings.error());
   auto ring = keys::KeyRing::open(config.keys, **store, clock);
   if (!ring) return std::unexpected(ring.error());
+  (*ring)->know_upstreams(upstream_names(config));
 
   net::Loop loop;
   net::Offload offload(1);

@@ -24,4 +24,7 @@ Result<SocketReply> ask_house(const Invocation& call, std::string_view method,
 Result<SocketReply> ask_own_house(const config::Config& config, std::string_view method,
                                   std::string_view target, std::string_view json_body);
 
+// Those that a key may be bound to.
+std::vector<std::string> upstream_names(const config::Config& config);
+
 }  // namespace sallyport::cli

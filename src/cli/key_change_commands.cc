@@ -52,19 +52,19 @@ Result<std::string> change_of(const Invocation& call) {
   return body;
 }
 
-int end(const Invocation& call, std::string_view verb, const char* sentence) {
+int end(const Invocation& call, std::string_view verb, const char* sentence, const char* already) {
   if (!keys::valid_key_name(call.value("key"))) return no_such_key(call);
   const auto reply = ask_house(
       call, "POST", "/admin/v1/keys/" + call.value("key") + std::string(verb), why_body(call));
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply, "sallyport keys list --all");
-  return tell_ended(call, *reply, sentence);
+  if (reply->status != 200) return complain_of(call, *reply, kListKeys);
+  return tell_ended(call, *reply, sentence, already);
 }
 
 }  // namespace
 
 int no_such_key(const Invocation& call) {
-  return complain(call, kNotFound, "key_not_found", "there is no such key");
+  return complain(call, kNotFound, "key_not_found", "there is no such key", kListKeys);
 }
 
 int no_such_mapping(const Invocation& call) {
@@ -72,34 +72,13 @@ int no_such_mapping(const Invocation& call) {
                   "the names stand in keys.identity_exchange");
 }
 
-int tell_ended(const Invocation& call, const SocketReply& reply, const char* sentence) {
-  if (call.json) call.out << reply.body << "\n";
-  const auto done = JsonValue::parse(reply.body);
-  if (!done) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  const auto data = done->at("data");
-  for (const JsonValue& key : data ? data->items() : std::vector<JsonValue>{}) {
-    if (call.quiet || call.json) break;
-    call.err << fmt::format(fmt::runtime(sentence), text_of(key, "name"), text_of(key, "kid"))
-             << "\n";
-  }
-  const auto durable = done->at("durable"), recorded = done->at("recorded");
-  if (durable && durable->boolean() == false) {
-    return complain(call, kUnreachable, "not_durable",
-                    "it is in force in the running server, but the store did not take it yet",
-                    "keep the server running until the store answers; see its log");
-  }
-  if (recorded && recorded->boolean() == false) {
-    return complain(call, kFailed, "not_recorded", "it is done, but the journal took no record");
-  }
-  return kOk;
-}
-
 int keys_block(const Invocation& call, const Programs&) {
-  return end(call, "/block", "blocked {} (kid {}); dead until  sallyport keys unblock");
+  return end(call, "/block", "blocked {} (kid {}); dead until  sallyport keys unblock",
+             "{} (kid {}) was blocked already");
 }
 
 int keys_unblock(const Invocation& call, const Programs&) {
-  return end(call, "/unblock", "unblocked {} (kid {})");
+  return end(call, "/unblock", "unblocked {} (kid {})", "{} (kid {}) was not blocked");
 }
 
 int revoke_mapping(const Invocation& call) {
@@ -122,13 +101,12 @@ int keys_update(const Invocation& call, const Programs&) {
   if (!change) return complain(call, kUsage, "usage", change.error().what);
   const auto reply = ask_house(call, "PATCH", "/admin/v1/keys/" + call.value("key"), *change);
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply, "sallyport keys show KEY");
-  const auto body = JsonValue::parse(reply->body);
-  const auto warnings = body ? body->at("warnings") : std::nullopt;
-  for (const JsonValue& warning : warnings ? warnings->items() : std::vector<JsonValue>{}) {
-    if (call.quiet || call.json) break;
-    call.err << "warning: " << warning.string().value_or("") << "\n";
+  if (reply->status == 404) return complain_of(call, *reply, kListKeys);
+  if (reply->status != 200) {
+    return complain_of(
+        call, *reply, call.has("upstream") ? "sallyport upstream list" : "sallyport keys show KEY");
   }
+  if (const auto body = JsonValue::parse(reply->body)) tell_warnings(call, *body);
   return tell_ended(call, *reply, "changed {} (kid {})");
 }
 

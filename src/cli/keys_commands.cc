@@ -14,48 +14,6 @@
 namespace sallyport::cli {
 namespace {
 
-Exit exit_of_status(int status) {
-  switch (status) {
-    case 400:
-      return kUsage;
-    case 401:
-    case 403:
-      return kNotPermitted;
-    case 404:
-      return kNotFound;
-    case 409:
-      return kConflict;
-    default:
-      return status >= 500 ? kUnreachable : kFailed;
-  }
-}
-
-}  // namespace
-
-int exit_of_unasked(const Error& error) {
-  return error.code == Code::kDenied ? kNotPermitted : exit_of(error);
-}
-
-int complain_of(const Invocation& call, const SocketReply& reply, std::string_view hint) {
-  std::string message = "the server answered " + std::to_string(reply.status);
-  std::string code = "unexpected_answer";
-  if (const auto body = JsonValue::parse(reply.body)) {
-    if (const auto error = body->at("error")) {
-      if (const auto text = error->at("message")) message = text->string().value_or(message);
-      if (const auto text = error->at("code")) code = text->string().value_or(code);
-    }
-  }
-  return complain(call, exit_of_status(reply.status), code, message, hint);
-}
-
-std::string text_of(const JsonValue& object, std::string_view member, std::string_view none) {
-  const auto value = object.at(member);
-  const auto text = value ? value->string() : std::nullopt;
-  return std::string(text && !text->empty() ? *text : none);
-}
-
-namespace {
-
 constexpr const char* kListed[] = {"name",     "kid",     "status",      "expires_at",
                                    "ended_by", "mapping", "last_used_at"};
 
@@ -114,9 +72,15 @@ std::string key_target(const Invocation& call, std::string_view verb = {}) {
   return "/admin/v1/keys/" + call.value("key") + std::string(verb);
 }
 
+// Where the names are that a spec refers to.
+std::string_view hint_for(const keys::KeySpec& spec) {
+  if (spec.scope.upstream) return "sallyport upstream list";
+  return spec.layer.empty() ? "" : "sallyport layers list";
+}
+
 // Of the key itself: one that its layers ended is listed, since its holder wonders.
 bool alive(const JsonValue& key) {
-  const std::string status = text_of(key, "status");
+  const std::string status = text_or(key, "status");
   return status != "revoked" && status != "expired";
 }
 
@@ -130,18 +94,19 @@ int keys_create(const Invocation& call, const Programs&) {
   if (reply->status == 409) {
     return complain_of(call, *reply, "revoke it first, or take another name");
   }
-  if (reply->status != 201) return complain_of(call, *reply);
+  if (reply->status != 201) return complain_of(call, *reply, hint_for(*spec));
   if (call.json) {
     call.out << reply->body << "\n";
     return kOk;
   }
   const auto key = JsonValue::parse(reply->body);
   if (!key) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  call.out << text_of(*key, "key") << "\n";
+  call.out << text_or(*key, "key") << "\n";
+  tell_warnings(call, *key);
   if (!call.quiet) {
     call.err << fmt::format("created {} (kid {}), expires {}\nthe key is shown only this once\n",
-                            text_of(*key, "name"), text_of(*key, "kid"),
-                            text_of(*key, "expires_at"));
+                            text_or(*key, "name"), text_or(*key, "kid"),
+                            text_or(*key, "expires_at"));
   }
   return kOk;
 }
@@ -177,9 +142,9 @@ int keys_list(const Invocation& call, const Programs&) {
       for (const char* member : kListed) json.field(member, maybe_text(key, member));
       json.end_object();
     } else {
-      lines += fmt::format(kLine, text_of(key, "name"), text_of(key, "kid"), text_of(key, "status"),
-                           text_of(key, "expires_at"), text_of(key, "ended_by"),
-                           text_of(key, "mapping"));
+      lines += fmt::format(kLine, text_or(key, "name"), text_or(key, "kid"), text_or(key, "status"),
+                           text_or(key, "expires_at"), text_or(key, "ended_by"),
+                           text_or(key, "mapping"));
     }
   }
   if (call.json) {
@@ -203,17 +168,24 @@ int keys_show(const Invocation& call, const Programs&) {
   }
   const auto reply = ask_house(call, "GET", key_target(call));
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply, "sallyport keys list --all");
+  if (reply->status != 200) return complain_of(call, *reply, kListKeys);
   if (call.json) {
     call.out << reply->body << "\n";
     return kOk;
   }
   const auto key = JsonValue::parse(reply->body);
   if (!key) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  for (const char* member : {"name", "kid", "status", "owner", "created_at", "created_by",
-                             "not_before", "expires_at", "revoked_at", "revoked_by", "revoked_why",
-                             "blocked_at", "blocked_by", "blocked_why", "ended_by", "mapping"}) {
-    const std::string text = text_of(*key, member, "");
+  for (const char* member : {"name", "kid", "status"}) {
+    call.out << fmt::format("{:<12} {}\n", member, text_or(*key, member));
+  }
+  const auto derive = key->at("derive");
+  call.out << fmt::format("{:<12} {}\n", "owner", text_or(*key, "owner"));
+  call.out << fmt::format("{:<12} {}\n", "derive",
+                          derive && derive->boolean() == true ? "yes" : "no");
+  for (const char* member :
+       {"created_at", "created_by", "not_before", "expires_at", "revoked_at", "revoked_by",
+        "revoked_why", "blocked_at", "blocked_by", "blocked_why", "ended_by", "mapping"}) {
+    const std::string text = text_or(*key, member, "");
     if (!text.empty()) call.out << fmt::format("{:<12} {}\n", member, text);
   }
   for (const char* member : {"endpoints", "models"}) {
@@ -221,7 +193,7 @@ int keys_show(const Invocation& call, const Programs&) {
   }
   print_restrictions(call, *key);
   for (const char* member : {"layer", "last_used_at", "upstream", "module", "purpose"}) {
-    const std::string text = text_of(*key, member, "");
+    const std::string text = text_or(*key, member, "");
     if (!text.empty()) call.out << fmt::format("{:<12} {}\n", member, text);
   }
   return kOk;
@@ -246,10 +218,10 @@ int keys_revoke(const Invocation& call, const Programs&) {
   if (!reply) return exit_of_unasked(reply.error());
   if (reply->status != 200) return complain_of(call, *reply, "sallyport keys list --all");
   const auto was = JsonValue::parse(before->body);
-  if (was && text_of(*was, "status") == "revoked") {
+  if (was && text_or(*was, "status") == "revoked") {
     return complain(call, kConflict, "already_revoked",
-                    fmt::format("key {} is already revoked ({} by {})", text_of(*was, "name"),
-                                text_of(*was, "revoked_at"), text_of(*was, "revoked_by")),
+                    fmt::format("key {} is already revoked ({} by {})", text_or(*was, "name"),
+                                text_or(*was, "revoked_at"), text_or(*was, "revoked_by")),
                     "make a successor with  sallyport keys create NAME");
   }
   return tell_ended(call, *reply, "revoked {} (kid {}); it is dead now, and for good");
@@ -265,7 +237,7 @@ int admin_token(const Invocation& call, const Programs&) {
   }
   const auto body = JsonValue::parse(reply->body);
   if (!body) return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-  call.out << text_of(*body, "token") << "\n";
+  call.out << text_or(*body, "token") << "\n";
   if (!call.quiet) call.err << "the token is shown only this once; the old one is dead\n";
   return kOk;
 }

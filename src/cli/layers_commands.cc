@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/house.h"
+#include "cli/key_answers.h"
 #include "cli/restriction_options.h"
 #include "config/yaml_tree.h"
 
@@ -18,39 +19,7 @@ namespace sallyport::cli {
 namespace {
 
 constexpr std::string_view kLayers = "/admin/v1/layers";
-
-Exit exit_of_status(int status) {
-  if (status == 400) return kUsage;
-  if (status == 401 || status == 403) return kNotPermitted;
-  if (status == 404) return kNotFound;
-  if (status == 409) return kConflict;
-  return status >= 500 ? kUnreachable : kFailed;
-}
-
-int exit_of_unasked(const Error& error) {
-  return error.code == Code::kDenied ? kNotPermitted : exit_of(error);
-}
-
-std::string text_of(const JsonValue& object, std::string_view member) {
-  const auto value = object.at(member);
-  return std::string(value ? value->string().value_or("") : "");
-}
-
-// The server's own words, and their exit code.
-int complain_of(const Invocation& call, const SocketReply& reply) {
-  std::string message = "the server answered " + std::to_string(reply.status);
-  std::string code = "unexpected_answer";
-  const auto body = JsonValue::parse(reply.body);
-  if (const auto error = body ? body->at("error") : std::nullopt) {
-    message = text_of(*error, "message");
-    code = text_of(*error, "code");
-  }
-  return complain(call, exit_of_status(reply.status), code, message, "sallyport layers list");
-}
-
-int unreadable(const Invocation& call) {
-  return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-}
+constexpr std::string_view kListLayers = "sallyport layers list";
 
 int no_such_path(const Invocation& call) {
   return complain(call, kUsage, "usage", "PATH is " + std::string(keys::kLayerPathForm));
@@ -97,23 +66,9 @@ int told(const Invocation& call, const SocketReply& reply, std::string_view did)
   const auto body = JsonValue::parse(reply.body);
   if (!body) return unreadable(call);
   if (call.json) call.out << reply.body << "\n";
-  const auto warnings = body->at("warnings");
-  if (!call.json && !call.quiet) {
-    call.err << did << "\n";
-    for (const JsonValue& warning : warnings ? warnings->items() : std::vector<JsonValue>{}) {
-      call.err << "warning: " << warning.string().value_or("") << "\n";
-    }
-  }
-  const auto recorded = body->at("recorded"), durable = body->at("durable");
-  if (durable && durable->boolean() == false) {
-    return complain(call, kUnreachable, "not_durable",
-                    "it is in force in the running server, but the store did not take it yet",
-                    "keep the server running until the store answers; see its log");
-  }
-  if (recorded && recorded->boolean() == false) {
-    return complain(call, kFailed, "not_recorded", "it is done, but the journal took no record");
-  }
-  return kOk;
+  if (!call.json && !call.quiet) call.err << did << "\n";
+  tell_warnings(call, *body);
+  return tell_in_force(call, *body);
 }
 
 // --- A tree in YAML: as JSON, with the types that unquoted scalars look like.
@@ -190,7 +145,7 @@ int layers_create(const Invocation& call, const Programs&) {
   if (!spec) return complain(call, kUsage, "usage", spec.error().what);
   const auto reply = ask_house(call, "POST", kLayers, admin::write_layer_spec(*spec));
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 201) return complain_of(call, *reply);
+  if (reply->status != 201) return complain_of(call, *reply, kListLayers);
   return told(call, *reply, "created the layer " + spec->path);
 }
 
@@ -198,7 +153,7 @@ int layers_set(const Invocation& call, const Programs&) {
   if (!keys::layer_kind(call.value("path"))) return no_such_path(call);
   const auto before = ask_house(call, "GET", target_of(call));
   if (!before) return exit_of_unasked(before.error());
-  if (before->status != 200) return complain_of(call, *before);
+  if (before->status != 200) return complain_of(call, *before, kListLayers);
   const auto body = JsonValue::parse(before->body);
   const auto held = body ? body->at("restrictions") : std::nullopt;
   if (!held) return unreadable(call);
@@ -217,42 +172,25 @@ int layers_set(const Invocation& call, const Programs&) {
   out.key("restrictions").raw(restrictions_json(spec->restrictions)).end_object();
   const auto reply = ask_house(call, "PUT", target_of(call), json);
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (reply->status != 200) return complain_of(call, *reply, kListLayers);
   return told(call, *reply, "changed the layer " + spec->path);
 }
 
 int layers_list(const Invocation& call, const Programs&) {
-  const auto reply = ask_house(call, "GET", kLayers);
-  if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
-  if (call.json) {
-    call.out << reply->body << "\n";
-    return kOk;
-  }
-  const auto body = JsonValue::parse(reply->body);
-  const auto data = body ? body->at("data") : std::nullopt;
-  if (!data) return unreadable(call);
-  const std::vector<JsonValue> layers = data->items();
-  if (!layers.empty()) {
-    call.out << fmt::format("{:<40} {:<13} {:<8} {:<24} {}\n", "path", "kind", "status", "expires",
-                            "owner");
-  } else if (!call.quiet) {
-    call.err << "no layers; make one with  sallyport layers create PATH\n";
-  }
-  for (const JsonValue& layer : layers) {
-    const std::string end = text_of(layer, "expires_at");
-    call.out << fmt::format("{:<40} {:<13} {:<8} {:<24} {}\n", text_of(layer, "path"),
-                            text_of(layer, "kind"), text_of(layer, "status"),
-                            end.empty() ? "-" : end, text_of(layer, "owner"));
-  }
-  return kOk;
+  constexpr Column kColumns[] = {{"path", "path", 40},
+                                 {"kind", "kind", 13},
+                                 {"status", "status", 8},
+                                 {"expires", "expires_at", 24, "-"},
+                                 {"owner", "owner"}};
+  return print_list(call, std::string(kLayers), kColumns,
+                    {"no layers; make one with  sallyport layers create PATH", kListLayers});
 }
 
 int layers_show(const Invocation& call, const Programs&) {
   if (!keys::layer_kind(call.value("path"))) return no_such_path(call);
   const auto reply = ask_house(call, "GET", target_of(call));
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (reply->status != 200) return complain_of(call, *reply, kListLayers);
   if (call.json) {
     call.out << reply->body << "\n";
     return kOk;
@@ -283,7 +221,7 @@ int layers_revoke(const Invocation& call, const Programs&) {
   json.begin_object().field("why", call.value("why")).end_object();
   const auto reply = ask_house(call, "POST", target_of(call, "/revoke"), body);
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (reply->status != 200) return complain_of(call, *reply, kListLayers);
   return told(call, *reply,
               "revoked " + call.value("path") + "; everything below it is dead now, and for good");
 }
@@ -298,7 +236,7 @@ int layers_reissue(const Invocation& call, const Programs&) {
   const auto reply = ask_house(call, "POST", target_of(call, "/reissue"),
                                call.has("before") ? std::string_view(body) : std::string_view());
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (reply->status != 200) return complain_of(call, *reply, kListLayers);
   return told(call, *reply,
               "keys below " + call.value("path") + " that were issued before " +
                   (call.has("before") ? call.value("before") : "now") + " are dead");
@@ -309,7 +247,7 @@ int layers_apply(const Invocation& call, const Programs&) {
   if (!tree) return complain(call, kUsage, "usage", tree.error().what);
   const auto reply = ask_house(call, "PUT", kLayers, *tree);
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (reply->status != 200) return complain_of(call, *reply, kListLayers);
   const auto body = JsonValue::parse(reply->body);
   const auto data = body ? body->at("data") : std::nullopt;
   if (!data) return unreadable(call);

@@ -10,6 +10,7 @@
 #include "base/json_writer.h"
 #include "cli/commands.h"
 #include "cli/house.h"
+#include "cli/key_answers.h"
 #include "cli/secret_input.h"
 #include "keys/derived_token.h"
 #include "keys/key_info.h"
@@ -17,42 +18,13 @@
 namespace sallyport::cli {
 namespace {
 
-Exit exit_of_status(int status) {
-  if (status == 400) return kUsage;
-  if (status == 401 || status == 403) return kNotPermitted;
-  if (status == 404) return kNotFound;
-  if (status == 409) return kConflict;
-  return status >= 500 ? kUnreachable : kFailed;
-}
-
-int exit_of_unasked(const Error& error) {
-  return error.code == Code::kDenied ? kNotPermitted : exit_of(error);
-}
-
-std::string text_of(const JsonValue& object, std::string_view member) {
-  const auto value = object.at(member);
-  return std::string(value ? value->string().value_or("") : "");
-}
-
 bool truth_of(const JsonValue& object, std::string_view member) {
   const auto value = object.at(member);
   return value && value->boolean().value_or(false);
 }
 
-int complain_of(const Invocation& call, const SocketReply& reply) {
-  std::string message = "the server answered " + std::to_string(reply.status);
-  std::string code = "unexpected_answer";
-  const auto body = JsonValue::parse(reply.body);
-  if (const auto error = body ? body->at("error") : std::nullopt) {
-    message = text_of(*error, "message");
-    code = text_of(*error, "code");
-  }
-  return complain(call, exit_of_status(reply.status), code, message, "sallyport keys list --all");
-}
-
-int unreadable(const Invocation& call) {
-  return complain(call, kFailed, "unexpected_answer", "the answer cannot be read");
-}
+constexpr std::string_view kEndAtOnce =
+    "sallyport keys revoke KEY  ends it at once, also while the store is silent";
 
 // Six attempts of 10 s, and half a minute between them (keys/key_delivery.h).
 constexpr int kDeliveryPatienceS = 120;
@@ -92,11 +64,33 @@ void tell_rotation(const Invocation& call, const JsonValue& body) {
   }
 }
 
+// A derived token's own state comes first: it may be dead while its key lives, and the other way.
+void tell_whose(const Invocation& call, const JsonValue& body) {
+  const auto line = [&](std::string_view word, const std::string& text) {
+    if (!text.empty()) call.out << fmt::format("{:<14} {}\n", word, text);
+  };
+  const auto token = body.at("token");
+  line("kid", text_of(body, "kid"));
+  line("token", text_of(body, "tid"));
+  if (token) {
+    line("token status", text_of(*token, "status"));
+    line("token expires", text_of(*token, "expires_at"));
+  }
+  const auto key = body.at("key");
+  if (!key) return;
+  line("name", text_of(*key, "name"));
+  line(token ? "key status" : "status", text_of(*key, "status"));
+  line("ended by", text_of(*key, "ended_by"));
+  line("layer", text_of(*key, "layer"));
+  line("owner", text_of(*key, "owner"));
+  line(token ? "key expires" : "expires", text_of(*key, "expires_at"));
+}
+
 }  // namespace
 
 int keys_rotate(const Invocation& call, const Programs&) {
   if (!keys::valid_key_name(call.value("key"))) {
-    return complain(call, kNotFound, "key_not_found", "there is no such key");
+    return no_such_key(call);
   }
   if (call.has("incident") && call.has("overlap")) {
     return complain(call, kUsage, "usage", "--incident means an overlap of zero");
@@ -104,8 +98,14 @@ int keys_rotate(const Invocation& call, const Programs&) {
   const auto reply =
       ask_house(call, "POST", "/admin/v1/keys/" + call.value("key") + "/rotate", rotate_body(call),
                 call.has("deliver") ? kDeliveryPatienceS : kPatienceS);
-  if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 201 && reply->status != 200) return complain_of(call, *reply);
+  if (!reply) {
+    // No answer may mean a store that hangs: what ends a stolen key must not wait for it.
+    if (call.has("incident") && !call.json) call.err << "hint: " << kEndAtOnce << "\n";
+    return exit_of_unasked(reply.error());
+  }
+  if (reply->status != 201 && reply->status != 200) {
+    return complain_of(call, *reply, reply->status >= 500 ? kEndAtOnce : kListKeys);
+  }
   const auto body = JsonValue::parse(reply->body);
   if (!body) return unreadable(call);
   if (call.json) {
@@ -130,7 +130,7 @@ int keys_which(const Invocation& call, const Programs&) {
   const auto reply = ask_house(call, "POST", "/admin/v1/keys/which", question);
   explicit_bzero(question.data(), question.size());
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (reply->status != 200) return complain_of(call, *reply, kListKeys);
   const auto body = JsonValue::parse(reply->body);
   if (!body) return unreadable(call);
   const bool ours = truth_of(*body, "ours");
@@ -145,21 +145,13 @@ int keys_which(const Invocation& call, const Programs&) {
     call.err << "\n";
     return kFailed;
   }
-  call.out << fmt::format("{:<8} {}\n", "kid", text_of(*body, "kid"));
-  const std::string tid = text_of(*body, "tid");
-  if (!tid.empty()) call.out << fmt::format("{:<8} {}\n", "token", tid);
-  if (const auto key = body->at("key")) {
-    for (const char* member : {"name", "status", "layer", "owner", "expires_at"}) {
-      const std::string text = text_of(*key, member);
-      if (!text.empty()) call.out << fmt::format("{:<8} {}\n", member, text);
-    }
-  }
+  tell_whose(call, *body);
   return kOk;
 }
 
 int revoke_token(const Invocation& call) {
   if (!keys::valid_key_name(call.value("key"))) {
-    return complain(call, kNotFound, "key_not_found", "there is no such key");
+    return no_such_key(call);
   }
   if (!keys::is_tid(call.value("token"))) {
     return complain(call, kUsage, "usage", "--token is the 16 characters behind the kid");
@@ -170,7 +162,7 @@ int revoke_token(const Invocation& call) {
       call, "POST",
       "/admin/v1/keys/" + call.value("key") + "/tokens/" + call.value("token") + "/revoke", body);
   if (!reply) return exit_of_unasked(reply.error());
-  if (reply->status != 200) return complain_of(call, *reply);
+  if (reply->status != 200) return complain_of(call, *reply, kListKeys);
   const auto done = JsonValue::parse(reply->body);
   if (!done) return unreadable(call);
   if (call.json) call.out << reply->body << "\n";

@@ -13,6 +13,7 @@
 #include "base/json_reader.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "keys/key_format.h"
 
 namespace sallyport::cli {
 namespace {
@@ -402,6 +403,84 @@ TEST_F(HouseTest, AKeyIsChangedPausedAndComesBack) {
   EXPECT_EQ(with_house({"keys", "list", "--mapping", "ci"}).code, 0);
   EXPECT_EQ(with_house({"keys", "revoke", "app"}).code, 0);
   EXPECT_EQ(with_house({"keys", "block", "app"}).code, 6) << "it is dead for good";
+}
+
+TEST_F(HouseTest, WhatCannotBeMeantIsSaidInTheWordsOfTheCommand) {
+  ASSERT_EQ(with_house({"layers", "create", "acme", "--rpm", "10", "--model", "gpt-5*"}).code, 0);
+  ASSERT_EQ(with_house({"layers", "create", "acme/a"}).code, 0);
+  ASSERT_EQ(with_house({"keys", "create", "app"}).code, 0);
+  struct Said {
+    const char* why;
+    std::vector<std::string> words;
+    int code;
+    const char* err;
+  };
+  const Said cases[] = {
+      {"a key on an upstream that there is not",
+       {"keys", "create", "k", "--upstream", "NOPE"},
+       2,
+       "there is no upstream NOPE; there are: openai"},
+      {"or put on one",
+       {"keys", "update", "app", "--upstream", "NOPE"},
+       2,
+       "there is no upstream NOPE; there are: openai"},
+      {"a key wider than a layer above its own",
+       {"keys", "create", "wide", "--layer", "acme/a", "--rpm", "20", "--model", "o9"},
+       0,
+       "warning: rpm states more than the layer acme;"},
+      {"a layer, too",
+       {"layers", "create", "acme/a/b", "--model", "o9"},
+       0,
+       "models states more than the layer acme;"},
+      {"one that is not blocked", {"keys", "unblock", "app"}, 6, ") was not blocked"},
+      {"nobody", {"keys", "update", "nobody", "--rpm", "1"}, 5, "hint: sallyport keys list --all"},
+      {"no name at all", {"keys", "block", "no/body"}, 5, "hint: sallyport keys list --all"},
+      {"no such window",
+       {"budgets", "reset", "key:app", "--window", "week"},
+       2,
+       "--window must be minute, hour, day, month or total, not week"},
+  };
+  for (const Said& c : cases) {
+    const Outcome outcome = with_house(c.words);
+    EXPECT_EQ(outcome.code, c.code) << c.why << ": " << outcome.err;
+    EXPECT_TRUE(outcome.err.contains(c.err)) << c.why << ": " << outcome.err;
+  }
+  const std::string shown = with_house({"keys", "show", "app"}).out;
+  EXPECT_TRUE(shown.contains("owner        -\nderive       no\n")) << shown;
+  EXPECT_TRUE(with_house({"admin", "token", "list"}).err.contains("no named tokens"));
+}
+
+TEST(Derive, AnErrorNamesTheOptionAndItsValue) {
+  const Secret key = keys::mint_key();
+  ASSERT_EQ(::setenv("SALLYPORT_TEST_KEY", std::string(key.reveal()).c_str(), 1), 0);
+  struct Said {
+    std::vector<std::string> words;
+    const char* err;
+  };
+  const Said cases[] = {
+      {{"--endpoint", "nope"}, "--endpoint nope must be one of "},
+      {{"--certificate", "abc"}, "--certificate abc must be a SHA-256 in base64url"},
+      {{"--cidr", "1.2.3"}, "--cidr 1.2.3 must be a network such as 10.0.0.0/8"},
+      {{"--country", "xxx"}, "--country XXX must be the two letters"},
+      {{"--max-usd", "a lot"}, "--max-usd a lot must be an amount"},
+      {{"--rpm", "-1"}, "--rpm -1 must be a whole number"},
+  };
+  for (const Said& c : cases) {
+    std::vector<std::string> words = {"keys", "derive", "--from-env", "SALLYPORT_TEST_KEY"};
+    words.insert(words.end(), c.words.begin(), c.words.end());
+    const Outcome outcome = type(words);
+    EXPECT_EQ(outcome.code, 2) << c.err;
+    EXPECT_TRUE(outcome.err.contains(c.err)) << outcome.err;
+  }
+  const Outcome made = type({"keys", "derive", "--from-env", "SALLYPORT_TEST_KEY", "--model",
+                             "gpt-5*", "--endpoint", "chat", "--read-only"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  ASSERT_EQ(::setenv("SALLYPORT_TEST_KEY", made.out.substr(0, made.out.find('\n')).c_str(), 1), 0);
+  const Outcome less =
+      type({"keys", "derive", "--narrow", "--from-env", "SALLYPORT_TEST_KEY", "--model", "o9"});
+  EXPECT_EQ(less.code, 2);
+  EXPECT_TRUE(less.err.contains("--model o9 leaves nothing of what the token allows")) << less.err;
+  ::unsetenv("SALLYPORT_TEST_KEY");
 }
 
 TEST_F(HouseTest, WhatWasDoneStandsInTheJournalWithoutTheKey) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "cli/house.h"
 #include "keys/exchange_route.h"
 
 namespace sallyport::cli {
@@ -60,6 +61,7 @@ Result<std::unique_ptr<Strangers>> Strangers::make(const config::Config& config,
 }
 
 Result<void> Strangers::take(const config::Config& config) {
+  parts_.ring.know_upstreams(upstream_names(config));  // also what an operator's keys may name
   if (exchange_) return exchange_->take(config.keys.identity_exchange);
   if (config.keys.identity_exchange.empty()) return {};
   auto exchange = keys::TokenExchange::make(

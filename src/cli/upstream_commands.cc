@@ -22,6 +22,7 @@ namespace {
 constexpr std::string_view kUpstreams = "/admin/v1/upstreams";
 constexpr std::string_view kReconciliation = "/admin/v1/usage/reconciliation";
 constexpr std::chrono::milliseconds kLookEvery{300};
+constexpr std::chrono::milliseconds kDrainMax = std::chrono::hours(24);  // of the admin API
 
 std::optional<JsonValue> find(const JsonValue& list, std::string_view upstream) {
   const auto data = list.at("data");
@@ -113,6 +114,10 @@ int upstream_rotate(const Invocation& call, const Programs&) {
   }
   std::string body;
   if (call.has("drain")) {
+    const auto drain = parse_duration(call.value("drain"));
+    if (!drain || *drain > kDrainMax) {
+      return complain(call, kUsage, "usage", "--drain must be between 0s and 24h, such as 10m");
+    }
     JsonWriter(body).begin_object().field("drain", call.value("drain")).end_object();
   }
   const std::string target = std::string(kUpstreams) + "/" + upstream + "/rotate";
@@ -120,6 +125,11 @@ int upstream_rotate(const Invocation& call, const Programs&) {
   if (!begun) return code;
   if (call.has("no-wait")) {
     if (call.json) print_json(call, *begun);
+    if (!call.json && !call.quiet) {
+      fmt::print(call.out,
+                 "{}: the renewal of {} has begun; how it goes:  sallyport upstream list --json\n",
+                 upstream, text_of(*begun, "provider_key_id"));
+    }
     return kOk;
   }
   const auto rotation = follow(call, upstream, code);

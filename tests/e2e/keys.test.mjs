@@ -120,6 +120,38 @@ test("a derived token: less than its key, through the SDK, and dead alone", only
   await assert.rejects(ask(await derive(plain)), refused(401), "not every key has tokens");
 });
 
+test("a token that was revoked is told apart from its key, which lives", only, async () => {
+  const key = await house.createKey("whose", "--derive");
+  const token = await derive(key);
+  assert.match((await holder(token, "which")).stdout, /^token status +active$/m);
+  await house.command("keys", "revoke", "whose", "--token", token.slice(21, 37));
+  const dead = (await holder(token, "which")).stdout;
+  assert.match(dead, /^token status +revoked$/m);
+  assert.match(dead, /^key status +active$/m);
+});
+
+test("a budget is shown before and after any call, and a refusal names it in the record", only, async () => {
+  const key = await house.createKey("thrifty", "--budget", "0.000001usd/day");
+  const shown = () => house.command("budgets", "show", "key:thrifty");
+  assert.match(await shown(), /key:thrifty +usd +day +hard +0\.000001 +0 +0 +0%/);
+  assert.equal(await house.gate.stop(), 0);
+  await house.serve();
+  assert.match(await shown(), /key:thrifty +usd +day +hard +0\.000001 +0 /);
+  assert.match(await house.command("budgets", "show"), /key:thrifty/);
+  await assert.rejects(house.command("budgets", "show", "key:nobody"), /no key or layer has this name/);
+
+  await assert.rejects(ask(key), refused(429));
+  const [call] = await until("it is recorded", async () => {
+    const found = await house.calls("--key", "thrifty");
+    return found.length > 0 && found;
+  });
+  assert.equal(call.action, "denied:budget");
+  const { asked, ...rest } = call.detail;
+  assert.deepEqual(rest, { account: "key:thrifty", unit: "usd", window: "day", hard: true,
+    budget: 0.000001, spent: 0, held: 0 });
+  assert.ok(asked > 0.000001, String(asked));
+});
+
 test("whose is it? told by the secret on stdin, which is never said again", only, async () => {
   const key = await house.createKey("found", "--derive");
   const token = await derive(key);
