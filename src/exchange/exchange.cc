@@ -67,6 +67,7 @@ Event make_event(const Exchange& x, Kind kind, UtcTime now) {
     event.error = x.error_code;
   }
   if (x.denied_because != nullptr) event.action = std::string("denied:") + x.denied_because;
+  if (!x.booked.refused_by.empty()) event.detail = x.booked.refused_by;
   return event;
 }
 

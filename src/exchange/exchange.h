@@ -75,6 +75,7 @@ struct Booked {
   std::optional<NanoUsd> reserved_usd, charged_usd;
   std::optional<NanoUsd> provider_usage_usd;
   std::optional<std::int64_t> provider_usage_age_s;
+  std::string refused_by;  // JSON object: which budget the call did not fit into; empty: none
 };
 
 struct Exchange {

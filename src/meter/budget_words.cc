@@ -2,6 +2,7 @@
 #include "meter/budget_words.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/json_writer.h"
 
@@ -78,6 +79,24 @@ const char* denial_of(LimitKind limit) {
   constexpr const char* kNames[kLimitKinds] = {"budget", "rate_requests", "rate_tokens", "parallel",
                                                "too_many_tokens"};
   return kNames[static_cast<std::size_t>(limit)];
+}
+
+std::string refused_by(const Refused& refused) {
+  const Budget& budget = refused.budget;
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().field("account", refused.account).field("unit", name(budget.unit));
+  json.field("window", name(budget.window)).field("hard", budget.hard);
+  const std::pair<const char*, std::int64_t> figures[] = {{"budget", budget.amount},
+                                                          {"spent", refused.spent},
+                                                          {"held", refused.held},
+                                                          {"asked", refused.needed}};
+  for (const auto& [figure, amount] : figures) {
+    json.key(figure);
+    budget.unit == BudgetUnit::kNanoUsd ? json.raw(usd_text({amount})) : json.value(amount);
+  }
+  json.end_object();
+  return out;
 }
 
 Refusal output_over_limit(std::int64_t limit, const char* param) {

@@ -13,6 +13,8 @@ namespace sallyport::meter {
 
 Refusal refusal_for(const Refused& refused);
 const char* denial_of(LimitKind limit);  // for the record: "budget", "rate_requests" ...
+// For the record alone: which budget a call did not fit into (kBudget), with all its figures.
+std::string refused_by(const Refused& refused);
 Refusal output_over_limit(std::int64_t limit, const char* param);
 Refusal output_not_visible();
 Refusal not_a_number(const char* member);

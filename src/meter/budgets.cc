@@ -283,6 +283,7 @@ std::optional<Refusal> Budgets::reserve(Exchange& x, const Rules& rules,
   x.booked.estimated_input_tokens = state->bounds.estimated_input;
   if (!held) {
     x.denied_because = denial_of(held.error().limit);
+    if (held.error().limit == LimitKind::kBudget) x.booked.refused_by = refused_by(held.error());
     return refusal_for(held.error());
   }
   state->reservation = std::move(*held);

@@ -109,6 +109,11 @@ TEST_F(BudgetsTest, WhatDoesNotFitIsRefusedForGood) {
       << refusal->message;
   EXPECT_STREQ(x_->denied_because, "budget");
   EXPECT_FALSE(x_->booked.reserved_tokens) << "nothing was booked";
+  const std::string& by = x_->booked.refused_by;
+  EXPECT_TRUE(by.starts_with(R"({"account":"key:user_42","unit":"usd","window":"day","hard":true,)"
+                             R"("budget":0.000001,"spent":0,"held":0,"asked":0.)"))
+      << by;
+  EXPECT_EQ(make_event(*x_, Kind::kRequest, clock_.now()).detail, by) << "and so says the record";
 }
 
 TEST_F(BudgetsTest, OfALayerAboveNoFigureIsTold) {
