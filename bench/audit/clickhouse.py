@@ -18,7 +18,8 @@ NOW = "toDateTime('2026-11-24 14:05:00', 'UTC')"
 REQUESTS = "FROM sallyport.audit WHERE kind = 'request'"
 SUMS = "count(), sum(tokens_input), sum(tokens_output), sum(cost_usd)"
 MORE = [("sums by key", f"SELECT api_key_id, {SUMS} {REQUESTS} GROUP BY api_key_id"),
-        ("sums by hour", f"SELECT toStartOfHour(time), {SUMS} {REQUESTS} GROUP BY toStartOfHour(time)"),
+        ("sums by hour",
+         f"SELECT toStartOfHour(time), {SUMS} {REQUESTS} GROUP BY toStartOfHour(time)"),
         ("keys per address", f"SELECT ip, uniqExact(api_key_id) {REQUESTS} GROUP BY ip"),
         ("one key, one day",
          f"SELECT {SUMS} {REQUESTS} AND api_key_id = 'user_4242' AND time >= {NOW} - 86400")]

@@ -77,7 +77,8 @@ IMPORT = ["--input_format_skip_unknown_fields=1", "--input_format_import_nested_
           "--query", "INSERT INTO sallyport.audit FORMAT JSONEachRow"]
 # A field of ours, and the same for ClickHouse.
 FIELDS = [("key", "api_key_id"), ("kind", "kind"), ("status", "toString(status)"),
-          ("model", "model"), ("endpoint", "nullIf(endpoint, '')"), ("error", "error"), ("ip", "nullIf(ip, '')"),
+          ("model", "model"), ("endpoint", "nullIf(endpoint, '')"), ("error", "error"),
+          ("ip", "nullIf(ip, '')"),
           ("metadata.module", "`metadata.module`"), ("upstream", "upstream"),
           ("action", "action"),
           ("stream", "if(isNull(stream), NULL, if(stream = 1, 'true', 'false'))"),
