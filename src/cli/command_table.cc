@@ -296,6 +296,29 @@ std::vector<Command> provable_commands() {
   };
 }
 
+std::vector<Command> detect_commands() {
+  return {
+      {.path = "replay",
+       .summary = "Run a past log through the detectors, in the time of its lines; findings as JSON "
+                  "lines. Exit 3: a high or critical one.",
+       .arguments = {{"log", "JSON lines, oldest first; - for stdin.", true, {}, true}},
+       .options = {{"baseline", "FILE", "Begin with what was learnt before (--save-state)."},
+                   {"save-state", "FILE", "Keep what was learnt."},
+                   {"from", "TIME", "Only learn from what is older."},
+                   {"expect", "FILE",
+                    "What is an attack and what is not, as JSON lines: print how good the "
+                    "findings were."}},
+       .examples = {{"sallyport replay june.jsonl --save-state june.state", "learn, and tell"},
+                    {"sallyport replay july.jsonl --baseline june.state", "go on from there"}},
+       .run = replay_log},
+      {.path = "detect explain",
+       .summary = "Draw what the detectors take for normal of a key.",
+       .arguments = {kKeyArgument},
+       .options = {{"baseline", "FILE", "A state that `replay --save-state` wrote."}},
+       .run = detect_explain},
+  };
+}
+
 std::vector<Command> house_commands() {
   return {
       {.path = "audit query",
@@ -414,6 +437,7 @@ std::span<const Command> commands() {
     for (Command& command : upstream_commands()) all.push_back(std::move(command));
     for (Command& command : sinks_commands()) all.push_back(std::move(command));
     for (Command& command : provable_commands()) all.push_back(std::move(command));
+    for (Command& command : detect_commands()) all.push_back(std::move(command));
     for (Command& command : house_commands()) all.push_back(std::move(command));
     return all;
   }();

@@ -53,6 +53,7 @@ struct Argument {
   std::string_view help;
   bool required = true;
   std::vector<std::string_view> words = {};
+  bool many = false;  // the last one takes all that follow
 };
 
 struct Example {
@@ -129,5 +130,7 @@ int config_import(const Invocation& call, const Programs& programs);
 int config_schema(const Invocation& call, const Programs& programs);
 int config_explain(const Invocation& call, const Programs& programs);
 int doctor(const Invocation& call, const Programs& programs);
+int replay_log(const Invocation& call, const Programs& programs);
+int detect_explain(const Invocation& call, const Programs& programs);
 
 }  // namespace sallyport::cli

@@ -189,7 +189,8 @@ std::optional<std::string> parse(const Found& found, Parsed& parsed) {
   }
   for (const Argument& argument : command.arguments) {
     const std::string name(argument.name);
-    CLI::Option* added = app.add_option(name, texts[name])->expected(1)->allow_extra_args(false);
+    CLI::Option* added = app.add_option(name, texts[name]);
+    if (!argument.many) added->expected(1)->allow_extra_args(false);
     if (!argument.words.empty()) added->check(CLI::IsMember(to_strings(argument.words)));
   }
   std::vector<std::string> reversed(found.rest.rbegin(), found.rest.rend());  // as CLI11 wants them

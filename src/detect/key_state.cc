@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detect/key_state.h"
+
+#include <algorithm>
+
+namespace sallyport::detect {
+namespace {
+constexpr std::uint32_t kMachineAfter = 3 * kDay, kMachineRequests = 60;
+constexpr int kMachineAddressBits = 6;
+constexpr float kPeersShare = 0.12F;
+}  // namespace
+
+bool KeyState::machine(Second now) const {
+  return age(now) > kMachineAfter && profile.requests >= kMachineRequests &&
+         profile.address_bits() <= kMachineAddressBits && networks.homes() <= 2;
+}
+
+float KeyState::expected_requests(Second now) const {
+  if (profile.tokens_mean <= 0) return 0;
+  return season.expected(now, 0.25F) / profile.tokens_mean;
+}
+
+float KeyState::record(std::size_t span, float peers_floor) const {
+  return std::max(records.tokens(span), kPeersShare * peers_floor);
+}
+
+bool KeyState::sane() const {
+  return season.sane() && records.sane() && networks.sane() && profile.sane() && visitors.sane();
+}
+
+}  // namespace sallyport::detect
