@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { Authority } from "../e2e/certificates.mjs";
 import { start, until } from "../e2e/house.mjs";
-import { Elasticsearch, Splunk, token } from "./receivers.mjs";
+import { Elasticsearch, RsyslogElasticsearch, Splunk, token } from "./receivers.mjs";
 
 const limitMs = 60_000;
 const env = { SINK_TOKEN: token };
@@ -146,6 +146,93 @@ test("rsyslog goes away and comes back: nothing is lost", async () => {
   } finally {
     await server.stop();
     await house.stop();
+  }
+});
+
+const bulkLine = (id, more = {}) => [
+  { create: { _index: "logs-sallyport.audit-default", _id: id, ...more } },
+  { "@timestamp": "2026-01-01T00:00:00.000Z", id, timestamp_utc: "2026-01-01T00:00:00.000Z", api_key_id: null,
+    endpoint: "GET /v1/models", model: null, latency_ms: 1, tokens_input: null, ip: "203.0.113.9", status: 200,
+    metadata: { module: "m", purpose: "p" }, kind: "request", seq: Number(id.split(":").at(-1)) },
+].map((line) => `${JSON.stringify(line)}\n`).join("");
+
+test("the checker of _bulk takes nothing on trust", async () => {
+  const receiver = await new RsyslogElasticsearch().listen();
+  receiver.bytesMax = 100_000;
+  const basic = `Basic ${Buffer.from(`sallyport:${token}`).toString("base64")}`;
+  const good = { authorization: basic, "content-type": "application/json; charset=utf-8" };
+  const cases = [
+    ["good", good, bulkLine("gw:1"), 200, 0],
+    ["without a credential", { "content-type": "application/json" }, bulkLine("gw:2"), 401, 0],
+    ["another type", { ...good, "content-type": "text/plain" }, bulkLine("gw:3"), 406, 1],
+    ["too large", good, bulkLine("gw:4").repeat(500), 413, 0],
+    ["no end of the last line", good, bulkLine("gw:5").trimEnd(), 400, 1],
+    ["a _type", good, bulkLine("gw:6", { _type: "events" }), 400, 1],
+    ["index instead of create", good, bulkLine("gw:7").replace('"create"', '"index"'), 400, 1],
+    ["another record's id", good, bulkLine("gw:8").replace('"_id":"gw:8"', '"_id":"gw:9"'), 400, 1],
+    ["a number as text", good, bulkLine("gw:10").replace('"status":200', '"status":"200"'), 200, 1],
+    ["packed", { ...good, "content-encoding": "gzip" }, bulkLine("gw:11"), 415, 1],
+  ];
+  try {
+    for (const [why, headers, body, status, complaints] of cases) {
+      const had = receiver.complaints.length;
+      const answer = await fetch(`${receiver.url}/_bulk`, { method: "POST", headers, body });
+      await answer.arrayBuffer();
+      assert.equal(answer.status, status, why);
+      assert.equal(receiver.complaints.length - had, complaints, `${why}: ${receiver.complaints.slice(had)}`);
+    }
+    receiver.faults = ["partial"];
+    const body = [20, 21, 22].map((seq) => bulkLine(`gw:${seq}`)).join("");
+    const answer = await (await fetch(`${receiver.url}/_bulk`, { method: "POST", headers: good, body })).json();
+    assert.deepEqual([answer.errors, ...answer.items.map(({ create }) => create.status)], [true, 201, 429, 201]);
+  } finally {
+    await receiver.close();
+  }
+});
+
+test("rsyslog with the shipped file brings every record into _bulk, through refusals and a restart", async () => {
+  const receiver = await new RsyslogElasticsearch().listen();
+  receiver.faults = ["none", "partial", "busy", "none", "broken", "partial", "cut"];
+  const port = await freePort();
+  const house = await gateWith(syslogEntry(port));
+  const folder = join(house.folder, "rsyslog");
+  const text = await readFile(join(shipped, "rsyslog", "sallyport-elasticsearch.conf"), "utf8");
+  const changed = text.replaceAll("/var/spool/rsyslog", folder).replaceAll('port="10514"', `port="${port}"`)
+    .replaceAll('server="siem.example" serverport="9200" usehttps="on"', `server="127.0.0.1" serverport="${receiver.port}"`)
+    .replaceAll('tls.cacert="/etc/ssl/certs/ca-certificates.crt"', "").replaceAll('pwd="YOURS"', `pwd="${token}"`)
+    .replaceAll('queue.dequeueBatchSize="500"', 'queue.dequeueBatchSize="20"');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "rsyslog.conf"), `global(workDirectory="${folder}")\n${changed}`);
+  const begin = () => new Server("rsyslogd", ["-n", "-i", join(folder, "pid"), "-f", join(folder, "rsyslog.conf")]);
+  let server = begin();
+  try {
+    await traffic(house, 200);
+    await settled(house);
+    await until("some have arrived", () => receiver.taken.length > 20, limitMs);
+    receiver.faults.push("mapping");
+    await server.stop(); // what it has and could not deliver is in its queue on the disk
+    server = begin();
+    await traffic(house, 100);
+    await settled(house);
+    const log = await journal(house);
+    const refused = async () => {
+      const all = await readFile(join(folder, "sallyport-refused.log"), "utf8").catch(() => "");
+      return all.split("\n").filter(Boolean).map((line) => JSON.parse(line.slice(line.indexOf("|") + 1)));
+    };
+    await until("all are there, or refused by name", async () => {
+      if (server.process.exitCode !== null) throw new Error(server.said);
+      return new Set([...receiver.taken, ...await refused()].map(({ seq }) => seq)).size >= log.length;
+    }, limitMs).catch(async (error) => { throw new Error(`${error.message}: ${receiver.taken.length} of ${log.length}; ${server.said}; ${receiver.complaints}`); });
+    assert.deepEqual(receiver.complaints, []);
+    const bad = (await refused()).map(({ "@timestamp": at, ...record }) => record);
+    assert.equal(bad.length, 1, "the one that never fits is kept for a person");
+    assertWhole([...receiver.taken, ...bad].filter(({ seq }) => seq <= log.length), log);
+    assert.equal(receiver.faults.length, 0, "all faults were met");
+    assert.ok(receiver.healthy > 0);
+  } finally {
+    await server.stop();
+    await house.stop();
+    await receiver.close();
   }
 });
 

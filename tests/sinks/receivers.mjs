@@ -171,6 +171,11 @@ class Receiver {
   take(records) {
     this.taken.push(...records);
   }
+
+  // Records that came once more.
+  repeats() {
+    return this.taken.length - new Set(this.taken.map(({ id }) => id)).size;
+  }
 }
 
 export class Elasticsearch extends Receiver {
@@ -178,6 +183,11 @@ export class Elasticsearch extends Receiver {
   path = "/_bulk";
   type = "application/x-ndjson";
   ids = new Set();
+  there = 0; // documents that were there already
+
+  repeats() {
+    return this.there;
+  }
 
   options = (name) => `{name: ${name}, type: elasticsearch, url: "${this.url}", token: "\${env:SINK_TOKEN}"`;
 
@@ -193,6 +203,8 @@ export class Elasticsearch extends Receiver {
     for (let i = 0; i < lines.length; i += 2) {
       const { create, ...rest } = JSON.parse(lines[i]);
       if (Object.keys(rest).length || !create) throw new Error("only create is for data streams");
+      const names = Object.keys(create).sort().join();
+      if (names !== "_id,_index") throw new Error(`members ${names}`); // no _type any more
       if (create._index !== "logs-sallyport.audit-default") throw new Error(`index ${create._index}`);
       const { "@timestamp": at, ...record } = JSON.parse(lines[i + 1]);
       if (at !== record.timestamp_utc) throw new Error("@timestamp is another time");
@@ -209,7 +221,10 @@ export class Elasticsearch extends Receiver {
       if (fault === "mapping" && i === 0) {
         return { create: { status: 400, error: { type: "mapper_parsing_exception", reason: "no" } } };
       }
-      if (this.ids.has(record.id)) return { create: { status: 409 } };
+      if (this.ids.has(record.id)) {
+        this.there += 1;
+        return { create: { status: 409 } };
+      }
       this.ids.add(record.id);
       this.take([record]);
       return { create: { status: 201 } };
@@ -217,6 +232,34 @@ export class Elasticsearch extends Receiver {
     const errors = items.some((item) => item.create.status >= 300);
     answer.writeHead(200, { "content-type": "application/json" });
     answer.end(JSON.stringify({ took: 1, errors, items }));
+  }
+}
+
+// The same as omelasticsearch speaks it: a password, another type, a question about health first.
+export class RsyslogElasticsearch extends Elasticsearch {
+  type = "application/json";
+  takesGzip = false;
+  healthy = 0;
+
+  authorized(request) {
+    return request.headers.authorization === `Basic ${Buffer.from(`sallyport:${token}`).toString("base64")}`;
+  }
+
+  judge(request, answer, body, fault) {
+    if (request.method !== "GET") {
+      const type = (request.headers["content-type"] ?? "").split(";")[0];
+      if (type !== this.type) {
+        this.complain(`type ${request.headers["content-type"]}`);
+        answer.writeHead(406);
+        return answer.end();
+      }
+      request.headers["content-type"] = type; // it names the charset behind it
+      return super.judge(request, answer, body, fault);
+    }
+    if (!request.url.startsWith("/_cat/health")) this.complain(`question ${request.url}`);
+    this.healthy += 1;
+    answer.writeHead(this.authorized(request) ? 200 : 401);
+    return answer.end();
   }
 }
 
