@@ -69,18 +69,23 @@ void write_columns(const bench::Traffic& traffic, const std::string& directory, 
   }
 }
 
-void write_segment(const bench::Traffic& traffic, const std::string& journal, std::uint64_t from,
-                   std::uint64_t end) {
-  std::ofstream out(segment_directory(journal) + "/" + segment_name(from + 1), std::ios::binary);
+constexpr std::size_t kSegmentBytes = 64u << 20;  // as the journal has them
+
+void write_segments(const bench::Traffic& traffic, const std::string& journal, std::uint64_t from,
+                    std::uint64_t end) {
   Event event;
   std::string line;
-  for (; from < end; ++from) {
-    traffic.fill(event, from);
-    event.request_id = "req_" + std::to_string(from);
-    line.clear();
-    append_event_open(line, event);
-    close_line(line, 0, {.seq = from + 1, .synced = {}});
-    out << line << '\n';
+  while (from < end) {
+    std::ofstream out(segment_directory(journal) + "/" + segment_name(from + 1), std::ios::binary);
+    for (std::size_t bytes = 0; from < end && bytes < kSegmentBytes; ++from) {
+      traffic.fill(event, from);
+      event.request_id = "req_" + std::to_string(from);
+      line.clear();
+      append_event_open(line, event);
+      close_line(line, 0, {.seq = from + 1, .synced = {}});
+      out << line << '\n';
+      bytes += line.size() + 1;
+    }
   }
 }
 
@@ -97,9 +102,8 @@ int generate(const std::string& journal, std::uint64_t rows, std::uint64_t json_
     write_columns(traffic, directory, half, rows);
   }
   const std::uint64_t json_from = rows - std::min(rows, json_rows);
-  if (json_from > 0) write_segment(traffic, journal, 0, 1);  // where the log begins
-  // A line says a segment is whole when the next one begins where it ends: one segment, then.
-  write_segment(traffic, journal, json_from, rows);
+  if (json_from > 0) write_segments(traffic, journal, 0, 1);  // where the log begins
+  write_segments(traffic, journal, json_from, rows);
   std::uint64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     bytes += entry.file_size();
