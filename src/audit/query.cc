@@ -132,6 +132,7 @@ Result<QueryAnswer> query(FileSystem& files, const QuerySpec& spec, const EachMa
   if (!reader) return std::unexpected(reader.error());
 
   QueryAnswer answer;
+  answer.end_seq = reader->end_seq();
   const Result<void> read = reader->each(spec.order, spec.period, [&](const Record& record) {
     ++answer.read;
     if (!filter->may_match(record.line, reader->open_intents())) return true;

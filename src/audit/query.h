@@ -43,8 +43,9 @@ struct QuerySpec {
 
 struct QueryAnswer {
   std::uint64_t matched = 0;
-  std::uint64_t read = 0;  // records looked at
-  bool more = false;       // the limit ended the search; there may be more
+  std::uint64_t read = 0;     // records looked at
+  bool more = false;          // the limit ended the search; there may be more
+  std::uint64_t end_seq = 1;  // of the record after the last one that the log held then
 };
 
 // Each match with the line as it stands in the log (without newline; lives until `each` returns);

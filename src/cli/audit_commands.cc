@@ -109,6 +109,7 @@ int audit_query(const Invocation& call, const Programs&) {
   if (!call.quiet && !call.json) {
     if (answer->matched == 0) call.err << "no record matches\n";
     if (answer->more) call.err << "there are more; --limit 0 prints all\n";
+    call.err << fmt::format("holds up to record {}\n", answer->end_seq - 1);
   }
   return kOk;
 }
