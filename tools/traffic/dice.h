@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chance that is the same everywhere: our own generator and our own distributions, made of the four
 // operations and the square root alone, so that a seed gives the same log with any library,
-// compiler or processor. Not for secrets.
+// compiler or processor. Never draw twice among the arguments of one call or the operands of one
+// operator: their order is the compiler's. Not for secrets.
 #pragma once
 
 #include <cstdint>

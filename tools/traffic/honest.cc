@@ -237,12 +237,16 @@ Line request(const Profile& profile, Ms time, Dice& dice) {
   const auto& [module, purpose] = profile.uses[dice.index(profile.uses.size())];
   line.module = module;
   line.purpose = purpose;
-  const double input = std::min(dice.log_normal(profile.input_median, profile.input_sd), 250'000.0);
-  line.tokens_input = std::max(1, static_cast<std::int32_t>(input));
+  const bool long_input = profile.long_share > 0 && dice.chance(profile.long_share);
+  const bool long_output = profile.long_share > 0 && dice.chance(profile.long_share / 2);
+  double input = dice.log_normal(profile.input_median, profile.input_sd);
+  if (long_input) input *= dice.log_between(5, 30);
+  line.tokens_input = std::max(1, static_cast<std::int32_t>(std::min(input, 250'000.0)));
   double output = 0;
   if (profile.endpoint != Endpoint::kEmbeddings) {
-    output = std::min(dice.log_normal(profile.output_median, profile.output_sd), 32'000.0);
-    output = std::max(output, 1.0);
+    output = dice.log_normal(profile.output_median, profile.output_sd);
+    if (long_output) output *= dice.log_between(4, 15);
+    output = std::clamp(output, 1.0, 32'000.0);
   }
   line.tokens_output = static_cast<std::int32_t>(output);
   if (profile.cached_share > 0 && line.tokens_input > 1'024) {

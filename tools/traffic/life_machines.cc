@@ -45,7 +45,8 @@ void migrate(World& world, std::uint16_t index, Dice& dice) {
   const Ms settled = from + (dice.chance(0.4) ? 5 * kMinute : dice.whole(1, 24) * kHour);
   const std::vector<NetworkIndex> clouds =
       networks_of(dice.chance(0.75) ? NetworkKind::kCloud : NetworkKind::kHosting);
-  const Site target = cloud_region(dice.pick(clouds), dice, static_cast<int>(dice.whole(1, 4)));
+  const int addresses = static_cast<int>(dice.whole(1, 4));
+  const Site target = cloud_region(dice.pick(clouds), dice, addresses);
   key.moves.push_back({from, settled, 0.02, 1, {target}, false});
   key.moves.push_back({settled, std::max(world.end, settled + kDay), 1, 1, {target}, false});
   tell(world, "migration", index, from, std::min(world.end, settled + 2 * kDay));
@@ -84,8 +85,9 @@ void new_feature(World& world, std::uint16_t index, Dice& dice) {
     if (other.from > from) return;
   }
   Change change{.from = from, .profile = profile_at(key, from)};
-  change.profile.uses.emplace_back(static_cast<std::uint8_t>(dice.whole(1, 15)),
-                                   static_cast<std::uint8_t>(dice.whole(1, 10)));
+  const auto module = static_cast<std::uint8_t>(dice.whole(1, 15));
+  const auto purpose = static_cast<std::uint8_t>(dice.whole(1, 10));
+  change.profile.uses.emplace_back(module, purpose);
   key.changes.push_back(change);
   tell(world, "new_feature", index, from, std::min(world.end, from + 3 * kDay));
 }

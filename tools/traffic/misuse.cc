@@ -18,8 +18,9 @@ bool writes_answers(const Key& key) {
   return is_awake(key) && key.profile.endpoint != Endpoint::kEmbeddings;
 }
 
+// What the key does in a full hour, or does now if that is more: a busy afternoon is no abuse.
 double usual_per_minute(const Key& key, Ms time) {
-  return std::max(rate_at(key, time), key.per_hour * 0.3) / 60;
+  return std::max(rate_at(key, time), key.per_hour * 0.6) / 60;
 }
 
 // A text that the guard scored; refused unless it was let through.
@@ -51,11 +52,12 @@ void token_spike_home(Attack& attack) {
   const Ms from = pick_time(attack, key, lasts, 9, 17);
   const double factor = dice.log_between(11, 45);
   const double larger = dice.chance(0.35) ? dice.log_between(2, 6) : 1;
+  const double rate = std::clamp(usual_per_minute(key, from) * factor / larger, 3.0, 400.0);
   Run run{.key = *victim,
           .from = from,
           .lasts = lasts,
-          .per_minute_first = std::min(usual_per_minute(key, from) * factor / larger, 400.0),
-          .per_minute_last = std::min(usual_per_minute(key, from) * factor / larger, 400.0),
+          .per_minute_first = rate,
+          .per_minute_last = rate,
           .profile = profile_at(key, from),
           .sites = {}};
   run.profile.input_median *= larger;
@@ -63,7 +65,6 @@ void token_spike_home(Attack& attack) {
   dimension(attack, "factor", factor);
   dimension(attack, "larger", larger);
   emit_run(attack, run);
-  // Below two a minute five minutes hold too little to tell anything.
   conclude(attack, "token_spike_home", {"token_spike", "off_hours_surge", "slow_ramp"}, *victim,
            10);
 }

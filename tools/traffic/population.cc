@@ -49,6 +49,14 @@ void make_regions(World& world, Dice dice) {
   }
 }
 
+std::pair<std::uint8_t, std::uint8_t> draw_use(Dice& dice) {
+  const bool has_module = dice.chance(0.9);
+  const bool has_purpose = dice.chance(0.9);
+  const auto module = static_cast<std::uint8_t>(dice.whole(1, 15));
+  const auto purpose = static_cast<std::uint8_t>(dice.whole(1, 10));
+  return {has_module ? module : std::uint8_t{0}, has_purpose ? purpose : std::uint8_t{0}};
+}
+
 Profile make_profile(KeyKind kind, bool harsh, Dice& dice) {
   Profile profile;
   const bool batch = kind == KeyKind::kNightly || kind == KeyKind::kWeekly;
@@ -62,8 +70,7 @@ Profile make_profile(KeyKind kind, bool harsh, Dice& dice) {
   }
   const std::int64_t uses = kind == KeyKind::kTeam ? dice.whole(1, 4) : dice.whole(1, 2);
   for (std::int64_t i = 0; i < uses; ++i) {
-    profile.uses.emplace_back(dice.chance(0.1) ? 0 : static_cast<std::uint8_t>(dice.whole(1, 15)),
-                              dice.chance(0.1) ? 0 : static_cast<std::uint8_t>(dice.whole(1, 10)));
+    profile.uses.push_back(draw_use(dice));
   }
   profile.endpoint = dice.chance(0.6) ? Endpoint::kChat : Endpoint::kResponses;
   if ((kind == KeyKind::kService || batch) && dice.chance(0.15)) {
@@ -75,6 +82,7 @@ Profile make_profile(KeyKind kind, bool harsh, Dice& dice) {
   profile.input_sd = dice.between(0.3, harsh ? 1.3 : 0.9);
   profile.output_median = dice.log_between(30, 900);
   profile.output_sd = dice.between(0.25, harsh ? 1.0 : 0.7);
+  profile.long_share = dice.chance(0.6) ? dice.between(0, harsh ? 0.012 : 0.004) : 0;
   profile.cached_share = dice.chance(0.4) ? dice.between(0.2, 0.7) : 0;
   profile.stream_share = is_person(kind) || kind == KeyKind::kTeam ? dice.between(0.3, 1) : 0;
   return profile;
@@ -278,8 +286,8 @@ void populate(World& world, const Dice& root) {
     key.profile = make_profile(key.kind, harsh(world), dice);
     // Every log begins with some keys that are new in it.
     if (i > 3 && dice.chance(harsh(world) ? 0.2 : 0.1)) {
-      key.begins = world.start + dice.whole(1, world.options.days * 2 / 3) * kDay +
-                   dice.whole(0, 23) * kHour;
+      const Ms day = dice.whole(1, world.options.days * 2 / 3);
+      key.begins = world.start + day * kDay + dice.whole(0, 23) * kHour;
     }
     world.keys.push_back(std::move(key));
   }

@@ -218,6 +218,7 @@ Score score(const std::vector<TruthEvent>& truth, const std::vector<Alarm>& alar
         caught.after_ms = (alarm.time - attack.from).count();
         caught.detector = alarm.detector;
         caught.in_time = alarm.time <= attack.deadline;
+        caught.right_ip = names_address(attack, alarm.ip);
       }
     }
     if (placed || !alarm.high) continue;

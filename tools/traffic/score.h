@@ -47,6 +47,7 @@ struct Caught {
   std::optional<std::int64_t> after_ms;  // of the first right finding
   std::string detector;
   bool in_time = false;
+  bool right_ip = false;    // and it named one of the addresses: what a block would hit
   bool other_name = false;  // somebody said high of the right key, but not why
   bool below_high = false;  // the right name, at most medium
 };

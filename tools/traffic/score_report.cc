@@ -16,6 +16,7 @@ struct Sums {
   std::int64_t attacks = 0;
   std::int64_t in_time = 0;
   std::int64_t caught = 0;
+  std::int64_t right_ip = 0;    // of those caught
   std::int64_t other_name = 0;  // of those not caught
   std::int64_t below_high = 0;  // of those not caught
   std::vector<std::int64_t> after_ms;
@@ -26,6 +27,7 @@ void add(Sums& sums, const Caught& caught) {
   if (caught.in_time) ++sums.in_time;
   if (caught.after_ms) {
     ++sums.caught;
+    if (caught.right_ip) ++sums.right_ip;
     sums.after_ms.push_back(*caught.after_ms);
     return;
   }
@@ -70,13 +72,15 @@ std::string row(std::string_view name, const Sums& sums) {
                                 ? fmt::format("{:>9}{:>9}", "-", "-")
                                 : fmt::format("{:>9.0f}{:>9.0f}", seconds_at(sums.after_ms, 0.5),
                                               seconds_at(sums.after_ms, 0.9));
-  return fmt::format("{:<24}{:>8}{:>9}{:>8}{}{:>8}{:>8}\n", name, sums.attacks, sums.in_time,
-                     sums.caught, times, sums.other_name, sums.below_high);
+  return fmt::format("{:<24}{:>8}{:>9}{:>8}{}{:>7}{:>7}{:>8}\n", name, sums.attacks, sums.in_time,
+                     sums.caught, times, sums.right_ip, sums.other_name, sums.below_high);
 }
 
 void append_sums(JsonWriter& json, const Sums& sums) {
   json.field("attacks", sums.attacks).field("in_time", sums.in_time).field("caught", sums.caught);
-  json.field("other_name", sums.other_name).field("below_high", sums.below_high);
+  json.field("right_ip", sums.right_ip)
+      .field("other_name", sums.other_name)
+      .field("below_high", sums.below_high);
   if (sums.after_ms.empty()) return;
   json.field("p50_s", seconds_at(sums.after_ms, 0.5))
       .field("p90_s", seconds_at(sums.after_ms, 0.9));
@@ -98,7 +102,8 @@ void append_attack(JsonWriter& json, const TruthEvent& attack, const Caught& cau
   } else {
     json.null();
   }
-  json.field("detector", caught.detector).field("other_name", caught.other_name);
+  json.field("detector", caught.detector).field("right_ip", caught.right_ip);
+  json.field("other_name", caught.other_name);
   json.field("below_high", caught.below_high).key("dimensions").raw(attack.dimensions).end_object();
 }
 
@@ -106,8 +111,9 @@ void append_attack(JsonWriter& json, const TruthEvent& attack, const Caught& cau
 
 std::string score_table(const Score& score) {
   const Summary summary = sum_up(score);
-  std::string out = fmt::format("{:<24}{:>8}{:>9}{:>8}{:>9}{:>9}{:>8}{:>8}\n", "shape", "attacks",
-                                "in time", "caught", "p50 s", "p90 s", "other", "medium");
+  std::string out =
+      fmt::format("{:<24}{:>8}{:>9}{:>8}{:>9}{:>9}{:>7}{:>7}{:>8}\n", "shape", "attacks", "in time",
+                  "caught", "p50 s", "p90 s", "ip", "other", "medium");
   for (const auto& [shape, sums] : summary.shapes) out += row(shape, sums);
   out += row("all", summary.all);
   out += fmt::format("\nfalse high alarms: {} in {:.0f} key-days, {:.2f} per 100 key-days\n",

@@ -30,7 +30,7 @@ def row(name, attacks):
     shown = [f"{at_share(times, s):9.0f}" if times else f"{'-':>9}" for s in (0.5, 0.9)]
     return (f"{name:<24}{len(attacks):8}{100 * in_time / len(attacks):8.0f}%"
             f"{100 * len(times) / len(attacks):8.0f}%{shown[0]}{shown[1]}"
-            f"{sum(a['other_name'] for a in missed):8}{sum(a['below_high'] for a in missed):8}")
+            f"{sum(a['right_ip'] for a in attacks):7}{sum(a['other_name'] for a in missed):7}{sum(a['below_high'] for a in missed):8}")
 
 
 def by_dimension(attacks, name, pieces):
@@ -58,7 +58,7 @@ def table(name, scores):
     false_alarms = [alarm for score in scores for alarm in score["false_each"]]
     print(f"\n{name}: {len(scores)} logs, {key_days:.0f} key-days")
     print(f"{'shape':<24}{'attacks':>8}{'in time':>9}{'caught':>9}{'p50 s':>9}{'p90 s':>9}"
-          f"{'other':>8}{'medium':>8}")
+          f"{'ip':>7}{'other':>7}{'medium':>8}")
     shapes = collections.defaultdict(list)
     for attack in attacks:
         shapes[attack["shape"]].append(attack)

@@ -18,7 +18,7 @@
 namespace sallyport::traffic {
 namespace {
 
-Options small(std::uint64_t seed = 7) {
+Options small(std::uint64_t seed = 8) {
   Options options;
   options.seed = seed;
   options.days = 6;
@@ -55,7 +55,7 @@ TEST(TrafficLog, TheSameSeedGivesTheSameBytes) {
   const World second = generate(small());
   EXPECT_EQ(sha256(log_text(first)), sha256(log_text(second)));
   EXPECT_EQ(truth_text(first), truth_text(second));
-  EXPECT_NE(sha256(log_text(first)), sha256(log_text(generate(small(8)))));
+  EXPECT_NE(sha256(log_text(first)), sha256(log_text(generate(small(9)))));
 }
 
 // A change of the generator changes this digest, and every result measured before: say so in the
@@ -298,7 +298,7 @@ TEST(TrafficScore, ReportsSayHowManyAndWhen) {
       findings_json("05T10:00:30|new_country|high|a| 06T10:00:00|token_spike|high|b|"));
   const Score got = score(*truth, *read_findings(lines), 50);
   EXPECT_TRUE(score_json(got).contains(
-      R"({"attacks":2,"in_time":1,"caught":1,"other_name":0,"below_high":0,"p50_s":30)"));
+      R"({"attacks":2,"in_time":1,"caught":1,"right_ip":0,"other_name":0,"below_high":0,"p50_s":30)"));
   EXPECT_TRUE(score_json(got).contains(R"("per_100_key_days":2)")) << score_json(got);
   EXPECT_TRUE(score_table(got).contains("2.00 per 100 key-days")) << score_table(got);
 }

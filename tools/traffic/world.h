@@ -77,6 +77,7 @@ struct Profile {
   double output_sd = 0.6;
   double cached_share = 0;
   double stream_share = 0;
+  double long_share = 0;  // of requests with a whole document, or a whole report as the answer
 };
 
 enum class AddressHabit : std::uint8_t {
