@@ -13,7 +13,7 @@ constexpr float kFastMost = 14, kSlowMost = 26;
 constexpr Second kStanding = 14 * kDay;
 constexpr Second kSlice = 300;
 constexpr float kAddressesMin = 10, kBound = 13;
-constexpr int kManyClaims = 12, kFewClaims = 2;
+constexpr int kManyClaims = 12;
 constexpr float kLimitedMost = 120;
 
 float fade(float value, Second since, float constant) {
@@ -57,9 +57,7 @@ CredentialStuffing::Found CredentialStuffing::failure(const Sighting& s, std::ui
   verdict.family = Family::kCredentialStuffing;
   verdict.score = 5.5 + std::log(std::max(source.fast / kFastMost, source.slow / kSlowMost));
   const int claims = std::popcount(source.claimed);
-  const bool few =
-      claims > 0 && claims <= kFewClaims;  // one old key again and again: a broken client
-  verdict.severity = few ? Severity::kMedium : Severity::kHigh;
+  verdict.severity = Severity::kHigh;
   verdict.words = "one source is refused again and again";
   verdict.add("refusals_10min", source.fast);
   verdict.add("refusals_3h", source.slow);

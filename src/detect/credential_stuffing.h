@@ -5,9 +5,10 @@
 // x ln(x/l) - x + l of at least 13 nats and at least 10 addresses; one incident for all of them.
 // Exempt is an address, or its /24, that had a success within 14 days: those are people with an old
 // key and broken deploys, and this exemption is worth more than any threshold. Not the ASN: thieves
-// rent in the same clouds. A refusal that names a known key is that key's trouble. Where the record
-// tells which key was claimed, many distinct ones void the exemption and few make it medium. Leaky
-// buckets per source as CrowdSec has them, two speeds; spray over many sources as Elastic's rules.
+// rent in the same clouds. A refusal that names a key or a credential which once worked is an old
+// deploy, and counts a quarter. Where the record tells which key was claimed, many distinct ones
+// void the exemption. Leaky buckets per source as CrowdSec has them, two speeds; spray over many
+// sources as in Elastic's rules.
 #pragma once
 
 #include <array>

@@ -7,12 +7,15 @@ namespace sallyport::detect {
 namespace {
 constexpr std::uint32_t kMachineAfter = 3 * kDay, kMachineRequests = 60;
 constexpr int kMachineAddressBits = 6;
+// Who lives in no data centre and sleeps may be a person behind one office address.
+constexpr int kSleeplessHours = 20;
 constexpr float kPeersShare = 0.12F;
 }  // namespace
 
 bool KeyState::machine(Second now) const {
   return age(now) > kMachineAfter && profile.requests >= kMachineRequests &&
-         profile.address_bits() <= kMachineAddressBits && networks.homes() <= 2;
+         profile.address_bits() <= kMachineAddressBits && networks.homes() <= 2 &&
+         (networks.all_datacentre() || season.active_hours() >= kSleeplessHours);
 }
 
 float KeyState::expected_requests(Second now) const {

@@ -39,6 +39,7 @@ struct LogTime {
 
 struct Watch::Parts {
   static constexpr std::size_t kIntentsMax = 32'768;
+  static constexpr std::size_t kCredentialsMax = 65'536;
   static constexpr std::size_t kSeenSlots = 8'192;
 
   Parts(Config config, const Geography* geography);
@@ -51,7 +52,9 @@ struct Watch::Parts {
   CredentialStuffing stuffing;
   Incidents incidents;
   BoundedTable<OpenIntent> intents;              // by request id
+  BoundedTable<Second> credentials;              // kids that worked -> last time
   std::array<std::uint64_t, kSeenSlots> seen{};  // hashes of lines, direct-mapped
+  InjectionScores injections;
   LogTime time;
   WatchCounts counts;
 

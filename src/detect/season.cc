@@ -72,7 +72,11 @@ void Season::close(std::uint32_t hour, float tokens, float requests) {
   active_days_[t][h] = active_days_[t][h] * kDecayADay + 1;
   if (hod == 0) {
     contrast_ = false;
-    for (std::size_t i = 0; i < 24; ++i) contrast_ = contrast_ || active_share(0, i) >= 0.5F;
+    active_hours_ = 0;
+    for (std::size_t i = 0; i < 24; ++i) {
+      contrast_ = contrast_ || active_share(0, i) >= 0.5F;
+      active_hours_ += active_share(0, i) >= 0.3F ? 1 : 0;
+    }
   }
 }
 

@@ -31,6 +31,7 @@ class Season {
 
   float active_probability(Second now) const;      // that this hour, give or take one, sees traffic
   bool has_schedule() const { return contrast_; }  // some hour is active on at least half of days
+  int active_hours() const { return active_hours_; }  // of a weekday, with p of at least 0.3
   float spread() const;  // s: standard deviation of log(actual / expected)
   float level() const;   // at most 3.5^0.8, at least 1
   float steady_requests() const { return steady_; }  // an hour, before the current one
@@ -59,6 +60,7 @@ class Season {
   std::uint32_t hours_ = 0;       // closed
   std::uint32_t busy_hours_ = 0;  // of them with traffic
   std::uint32_t recent_ = 0;      // the last closed hours, bit 0 the last: had they traffic?
+  std::uint8_t active_hours_ = 0;
   bool contrast_ = false;
 };
 

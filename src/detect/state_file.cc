@@ -127,6 +127,8 @@ void Watch::save(std::string& out) const {
   to.table(parts.incidents.table());
   to.table(parts.incidents.places());
   to.table(parts.intents);
+  to.table(parts.credentials);
+  to.put(parts.injections);
   to.put(crc32c(std::string_view(out).substr(begin)));
 }
 
@@ -150,7 +152,8 @@ Result<void> Watch::load(std::string_view state) {
                     in.get(parts.stuffing.many()) && read_keys(in, parts.keys) &&
                     in.table(parts.peers.networks()) && in.table(parts.stuffing.sources()) &&
                     in.table(parts.stuffing.subnets()) && in.table(parts.incidents.table()) &&
-                    in.table(parts.incidents.places()) && in.table(parts.intents) && in.get(end) &&
+                    in.table(parts.incidents.places()) && in.table(parts.intents) &&
+                    in.table(parts.credentials) && in.get(parts.injections) && in.get(end) &&
                     in.done();
   if (!well) return fail(Code::kCorrupt, "the watch's state does not fit together");
   if (!std::isfinite(parts.stuffing.many().usual)) {

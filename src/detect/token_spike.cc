@@ -13,6 +13,7 @@ namespace {
 
 constexpr float kRho = 2.2F;
 constexpr float kThreshold = 11, kThresholdYoung = 15;
+constexpr float kTimesRecord = 1.2F;
 constexpr std::uint32_t kYoung = 8 * kDay;
 constexpr std::uint32_t kRecordDaysMin = 3;
 
@@ -44,7 +45,7 @@ Maybe TokenSpike::observe(const Sighting& sighting, KeyState& key, const Peers& 
 }
 
 Maybe TokenSpike::sequential(const Sighting& s, KeyState& key, const Peers& peers) {
-  const float dt = static_cast<float>(std::min(s.now - last_, kHour));
+  const auto dt = static_cast<float>(s.now - last_);
   last_ = s.now;
   const float spread = key.season.spread();
   const float season =
@@ -58,11 +59,15 @@ Maybe TokenSpike::sequential(const Sighting& s, KeyState& key, const Peers& peer
                        1.3F * std::max(key.records.requests(k15Min), floor15) / 900);
   const float usual = std::max({season, record, 0.9F / 60});
   sum_ -= (kRho - 1) * usual * dt;
-  sum_ = std::max(sum_, 0.0F) + std::log(kRho) * s.requests * s.weight;
+  // Held at twice the threshold, so that it is over soon after the surge is.
+  sum_ =
+      std::min(2 * kThresholdYoung, std::max(sum_, 0.0F) + std::log(kRho) * s.requests * s.weight);
   const float threshold = key.age(s.now) < kYoung ? kThresholdYoung : kThreshold;
   if (sum_ < threshold || key.records.days() < kRecordDaysMin) return std::nullopt;
   const Sums five = key.windows.sums(k5Min, s.now);
-  if (five.requests < 12) return std::nullopt;
+  // Requests come in bursts, which a Poisson rate does not know: the window must agree.
+  const float most = share * std::max(key.records.requests(k5Min), floor5);
+  if (five.requests < std::max(12.0F, kTimesRecord * most)) return std::nullopt;
 
   Verdict verdict = verdict_of(5.5 + 0.15 * (sum_ - threshold), "asks far faster than it ever did");
   verdict.add("cusum", sum_);
@@ -115,7 +120,8 @@ Maybe TokenSpike::windows(const Sighting& s, KeyState& key, const Peers& peers) 
   }
   const Sums six = key.windows.sums(k6Hours, s.now);
   const float record = key.record(k6Hours, peers.usual_record(k6Hours, false));
-  if (record > 0 && ratio_hour >= 5 && six.tokens >= record * std::max(3.6F, burst)) {
+  if (record > 0 && ratio_hour >= 5 && six.tokens >= record * std::max(3.6F, burst) &&
+      key.records.z(k6Hours, six.tokens) >= 2.5F) {
     return tell(k6Hours, six, record, hour * 6, key.records.z(k6Hours, six.tokens));
   }
   return std::nullopt;

@@ -17,6 +17,7 @@ constexpr Second kLateAfter = 600;
 constexpr Second kJump = 2 * kDay;
 constexpr std::uint32_t kAgree = 8;  // lines that confirm a jump
 constexpr std::size_t kNameBytesMax = 256;
+constexpr float kOldCredential = 0.25F;
 constexpr std::uint32_t kProvenRequests = 50;
 
 std::uint64_t line_hash(const Event& event) {
@@ -43,7 +44,8 @@ Watch::Parts::Parts(Config given, const Geography* where)
       keys(config.keys_max),
       stuffing(config.sources_max),
       incidents(config.incidents_max),
-      intents(kIntentsMax) {}
+      intents(kIntentsMax),
+      credentials(kCredentialsMax) {}
 
 // Steps back are held at the newest time, what is older than ten minutes is not judged: it would
 // make a crowd of "now". A jump of more than two days counts only when eight lines agree on it.
@@ -170,7 +172,9 @@ void Watch::Parts::request(const Sighting& sighting) {
 void Watch::Parts::source(const Sighting& s) {
   const float times = std::max(1.0F, s.requests);
   if (s.works()) {
-    if (event->api_key_id) stuffing.success(s);
+    if (!event->api_key_id) return;
+    stuffing.success(s);
+    if (event->kid) credentials.touch(hash(*event->kid)) = s.now;
     return;
   }
   if (s.status == 401 || (s.status == 403 && !event->api_key_id)) {
@@ -178,9 +182,10 @@ void Watch::Parts::source(const Sighting& s) {
     const std::uint64_t claimed = event->claimed_kid  ? hash(*event->claimed_kid)
                                   : event->api_key_id ? hash(*event->api_key_id)
                                                       : 0;
-    const CredentialStuffing::Found found = stuffing.failure(s, claimed, times);
+    const bool worked = claimed != 0 && credentials.find(claimed) != nullptr;
+    const auto found = stuffing.failure(s, claimed, worked ? times * kOldCredential : times);
     tell(found.one, s, nullptr);
-    tell(found.many, s, nullptr, true);
+    if (!worked) tell(found.many, s, nullptr, true);
   } else if (s.limited && !event->api_key_id) {
     tell(stuffing.limited(s, times), s, nullptr);
   }
@@ -193,6 +198,7 @@ void Watch::Parts::close_day(KeyState& key) {
     requests[span] = key.records.requests(span);
   }
   if (!key.records.pass(time.now)) return;
+  ++injections.key_days;
   for (std::size_t span = 0; span < kSpans; ++span) {
     peers.record_changed(span, tokens[span], key.records.tokens(span), false);
     peers.record_changed(span, requests[span], key.records.requests(span), true);
@@ -239,7 +245,7 @@ void Watch::Parts::key(const Sighting& s, KeyEntry& entry) {
   tell(key.errors.observe(s), s, &key);
   tell(key.latency.observe(s), s, &key);
   if (event->injection && s.status != 0) {
-    tell(key.injection.observe(s, *event->injection), s, &key);
+    tell(key.injection.observe(s, *event->injection, injections), s, &key);
   }
   if (event->error) tell(budget_refused(*event), s, &key);
   learn(s, key, standing);
