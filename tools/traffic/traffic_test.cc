@@ -18,7 +18,7 @@
 namespace sallyport::traffic {
 namespace {
 
-Options small(std::uint64_t seed = 8) {
+Options small(std::uint64_t seed = 2) {
   Options options;
   options.seed = seed;
   options.days = 6;
@@ -55,13 +55,14 @@ TEST(TrafficLog, TheSameSeedGivesTheSameBytes) {
   const World second = generate(small());
   EXPECT_EQ(sha256(log_text(first)), sha256(log_text(second)));
   EXPECT_EQ(truth_text(first), truth_text(second));
-  EXPECT_NE(sha256(log_text(first)), sha256(log_text(generate(small(9)))));
+  EXPECT_NE(sha256(log_text(first)), sha256(log_text(generate(small(3)))));
 }
 
 // A change of the generator changes this digest, and every result measured before: say so in the
 // commit. A compiler, library or processor must not change it.
 TEST(TrafficLog, TheSeedMeansTheSameEverywhere) {
-  EXPECT_EQ(sha256(log_text(generate(small()))), "@DIGEST@");
+  EXPECT_EQ(sha256(log_text(generate(small()))),
+            "9e2149cefaa1a8c459aa4e441a39120b893ca4c4de7f8e630c3ddb86dbb60ffe");
 }
 
 TEST(TrafficLog, AttacksDoNotChangeTheHonestTrafficAroundThem) {
