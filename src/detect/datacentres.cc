@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/text.h"
+#include "detect/hash.h"
 
 namespace sallyport::detect {
 namespace {
@@ -57,10 +58,13 @@ Datacentres::Datacentres() {
     const auto bits = parse_uint(word.substr(slash + 1));
     if (!base || !bits || *bits < 1 || *bits > 32) continue;
     const auto span = static_cast<std::uint32_t>((std::uint64_t{1} << (32 - *bits)) - 1);
-    ranges_.emplace_back(*base & ~span, *base | span);
+    const std::string_view owner = line.substr(std::min(line.size(), word.size() + 1));
+    ranges_.push_back({.first = *base & ~span,
+                       .last = *base | span,
+                       .owner = static_cast<std::uint32_t>(hash(owner)) | 1});
   }
   std::sort(asns_.begin(), asns_.end());
-  std::sort(ranges_.begin(), ranges_.end());
+  std::ranges::sort(ranges_, {}, &Range::first);
 }
 
 bool Datacentres::asn(std::uint32_t number, std::string_view name) {
@@ -75,10 +79,10 @@ bool Datacentres::asn(std::uint32_t number, std::string_view name) {
   return is;
 }
 
-bool Datacentres::v4(std::uint32_t address) const {
-  const auto behind = std::upper_bound(
-      ranges_.begin(), ranges_.end(), std::pair<std::uint32_t, std::uint32_t>{address, 0xFFFFFFFF});
-  return behind != ranges_.begin() && std::prev(behind)->second >= address;
+std::uint32_t Datacentres::v4(std::uint32_t address) const {
+  const auto behind = std::ranges::upper_bound(ranges_, address, {}, &Range::first);
+  if (behind == ranges_.begin() || std::prev(behind)->last < address) return 0;
+  return std::prev(behind)->owner;
 }
 
 }  // namespace sallyport::detect

@@ -18,7 +18,8 @@ class Datacentres {
   Datacentres();  // from the list in the program
 
   bool asn(std::uint32_t number, std::string_view name);
-  bool v4(std::uint32_t address) const;
+  // Whose range it is, as a number; 0: of none.
+  std::uint32_t v4(std::uint32_t address) const;
   std::size_t size() const { return asns_.size() + ranges_.size(); }
 
  private:
@@ -26,8 +27,11 @@ class Datacentres {
     std::uint32_t asn = 0;
     bool datacentre = false;
   };
-  std::vector<std::uint32_t> asns_;                              // sorted
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges_;  // first, last; sorted
+  std::vector<std::uint32_t> asns_;  // sorted
+  struct Range {
+    std::uint32_t first = 0, last = 0, owner = 0;
+  };
+  std::vector<Range> ranges_;         // sorted
   std::array<Known, 1'024> asked_{};  // names are slow to look at; the last answers
 };
 

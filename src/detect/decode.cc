@@ -96,15 +96,16 @@ void Decoder::place(const Event& event, Sighting& s) {
                                            : location ? location->asn
                                                       : event.asn;
   if (asn && *asn > 0 && *asn <= 0xFFFFFFFF) {
-    s.asn = static_cast<std::uint32_t>(*asn);
+    s.asn = s.operated_by = static_cast<std::uint32_t>(*asn);
     const std::optional<std::string>& network = event.network ? event.network
                                                 : location    ? location->network
                                                               : event.network;
     s.datacentre = datacentres_.asn(s.asn, network ? std::string_view(*network) : "");
   } else if (v4) {
-    s.datacentre = datacentres_.v4(*v4);
+    s.operated_by = datacentres_.v4(*v4);
+    s.datacentre = s.operated_by != 0;
   }
-  s.network = static_cast<std::uint32_t>(mix(s.asn != 0 ? s.asn : wide, s.country));
+  s.network = static_cast<std::uint32_t>(mix(s.operated_by != 0 ? s.operated_by : wide, s.country));
   if (s.network == 0) s.network = 1;
 }
 

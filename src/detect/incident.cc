@@ -37,9 +37,10 @@ void Incident::meet(std::uint64_t key, const Sighting& s) {
 }
 
 Incident* Incidents::by_place(const Sighting& s, Second now, bool by_network) {
-  const std::uint64_t places[] = {s.address == 0 ? 0 : mix(kAddressSeed, s.address),
-                                  s.subnet == 0 ? 0 : mix(kSubnetSeed, s.subnet),
-                                  by_network && s.asn != 0 ? mix(kNetworkSeed, s.asn) : 0};
+  const std::uint64_t places[] = {
+      s.address == 0 ? 0 : mix(kAddressSeed, s.address),
+      s.subnet == 0 ? 0 : mix(kSubnetSeed, s.subnet),
+      by_network && s.operated_by != 0 ? mix(kNetworkSeed, s.operated_by) : 0};
   for (const std::uint64_t place : places) {
     if (place == 0) continue;
     const std::uint64_t* id = places_.find(place);
@@ -52,7 +53,9 @@ Incident* Incidents::by_place(const Sighting& s, Second now, bool by_network) {
 void Incidents::remember_places(const Incident& incident, const Sighting& s, bool by_network) {
   if (s.address != 0) places_.touch(mix(kAddressSeed, s.address)) = incident.id;
   if (s.subnet != 0) places_.touch(mix(kSubnetSeed, s.subnet)) = incident.id;
-  if (by_network && s.asn != 0) places_.touch(mix(kNetworkSeed, s.asn)) = incident.id;
+  if (by_network && s.operated_by != 0) {
+    places_.touch(mix(kNetworkSeed, s.operated_by)) = incident.id;
+  }
 }
 
 Incidents::Told Incidents::take(const Verdict& verdict, const Sighting& s, std::uint64_t key,

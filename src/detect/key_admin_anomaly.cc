@@ -17,7 +17,8 @@ bool makes_secrets(std::string_view action) {
 
 Maybe key_admin_anomaly(const Sighting& s, std::string_view action, KeyState& actor,
                         const Peers& peers, const Config& config) {
-  Maybe found = actor.visitors.visit(s, actor, peers, config);
+  const double extra = makes_secrets(action) ? 2.0 : 0;
+  Maybe found = actor.visitors.visit(s, actor, peers, config, extra);
   const double active = actor.season.active_probability(s.now);
   const bool silent = actor.season.has_schedule() && active < 0.2 && actor.age(s.now) > 3 * kDay;
   if (!found && makes_secrets(action) && silent) {

@@ -18,6 +18,13 @@ bool KnownNetworks::home_country(std::uint16_t country) const {
   return false;
 }
 
+bool KnownNetworks::home_operator(std::uint32_t operated_by) const {
+  for (const Entry& entry : entries_) {
+    if (operated_by != 0 && entry.adopted && entry.operated_by == operated_by) return true;
+  }
+  return false;
+}
+
 std::uint32_t KnownNetworks::home_countries() const {
   std::uint32_t count = 0;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -73,6 +80,7 @@ KnownNetworks::Standing KnownNetworks::meet(const Sighting& sighting, Second key
     if (worst->adopted) --homes_;
     *worst = {.id = sighting.network,
               .asn = sighting.asn,
+              .operated_by = sighting.operated_by,
               .first = sighting.now,
               .country = sighting.country,
               .datacentre = sighting.datacentre};

@@ -19,6 +19,7 @@ class KnownNetworks {
   struct Entry {
     std::uint32_t id = 0;  // 0: free
     std::uint32_t asn = 0;
+    std::uint32_t operated_by = 0;
     Second first = 0, last = 0;
     std::uint32_t requests = 0;
     std::uint16_t country = 0;
@@ -33,6 +34,7 @@ class KnownNetworks {
   // A person vouches for them: (network, country) of each that is adopted now.
   std::vector<std::pair<std::uint32_t, std::uint16_t>> adopt_visitors();
 
+  bool home_operator(std::uint32_t operated_by) const;
   bool home_country(std::uint16_t country) const;
   bool has_home() const { return homes_ > 0; }
   std::uint32_t homes() const { return homes_; }

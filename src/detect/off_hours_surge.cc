@@ -13,7 +13,7 @@ Maybe OffHoursSurge::observe(const Sighting& s, KeyState& key, const Peers& peer
   if (!key.season.has_schedule() || key.records.days() < 3) return std::nullopt;
   const float active = key.season.active_probability(s.now);
   if (active >= 0.2F) return std::nullopt;
-  const float need = 1.05F + 8 * std::max(0.0F, active - 0.05F);
+  const float need = 1.3F + 8 * std::max(0.0F, active - 0.05F);
   const float hour = key.season.expected(s.now, 0.12F);
   for (const std::size_t span : {k15Min, k1Hour}) {
     const Sums sums = key.windows.sums(span, s.now);

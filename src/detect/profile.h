@@ -80,6 +80,7 @@ struct Profile {
   std::uint64_t addresses = 0;  // a bit for each address of home, hashed
   float tokens_mean = 0;        // a request
   std::uint32_t requests = 0;   // at home, answered
+  std::uint32_t denied = 0;     // at home, 403
 
   void learn(const Sighting& s) {
     models.add(s.model);

@@ -10,19 +10,21 @@ namespace {
 constexpr float kFade = 3'600;
 constexpr float kUsualPer100KeyDays = 0.2F;
 constexpr std::uint32_t kKeyDaysMin = 20;
-constexpr float kScoreUnknown = 0.85F;
+constexpr float kScoreUnknown = 0.85F, kMargin = 0.1F;
 
 std::size_t bin_of(float score) {
   return std::min<std::size_t>(39, static_cast<std::size_t>(score * 40));
 }
 
-// Does the gateway see answered warnings of this score now and then anyway?
+// Does the gateway see answered warnings of about this score now and then anyway? A margin, because
+// the next false alarm of a scorer is often a little above the last.
 bool usual(float score, const InjectionScores& scores) {
   if (scores.key_days < kKeyDaysMin) return score < kScoreUnknown;
   std::uint32_t count = 0;
-  for (std::size_t i = bin_of(score); i < scores.answered.size(); ++i) count += scores.answered[i];
+  for (std::size_t i = bin_of(std::max(0.0F, score - kMargin)); i < scores.answered.size(); ++i)
+    count += scores.answered[i];
   return static_cast<float>(count) * 100 >
-         kUsualPer100KeyDays * static_cast<float>(scores.key_days) + 100;
+         kUsualPer100KeyDays * static_cast<float>(scores.key_days);
 }
 
 }  // namespace

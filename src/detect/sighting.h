@@ -31,6 +31,7 @@ struct Sighting {
   std::uint32_t network = 0;  // (ASN, country), or (/16, country) where no ASN is known; 0: none
   std::uint32_t asn = 0;      // 0: unknown
   std::uint16_t country = 0;  // two letters; 0: unknown
+  std::uint32_t operated_by = 0;  // the ASN, or who owns a well-known range; 0: unknown
   bool datacentre = false;
 
   std::uint32_t model = 0, purpose = 0, endpoint = 0;  // hashes; 0: none

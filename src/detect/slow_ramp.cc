@@ -11,6 +11,7 @@ namespace sallyport::detect {
 namespace {
 constexpr float kThreshold = 0.7F;
 constexpr Second kStepMax = 900;
+constexpr std::uint32_t kYoung = 8 * kDay;
 }  // namespace
 
 Maybe SlowRamp::observe(const Sighting& s, KeyState& key, const Peers& peers) {
@@ -23,10 +24,13 @@ Maybe SlowRamp::observe(const Sighting& s, KeyState& key, const Peers& peers) {
   const float extra = 0.8F * std::max(0.0F, key.season.spread() - 0.5F);
   const float log_ratio = std::log(hour.tokens / expected);
   sum_ = std::max(0.0F, sum_ + (log_ratio - std::log(5.5F) - extra) * dt);
+  if (sum_ == 0) risen_ = s.now;
   const float record = key.record(k1Hour, peers.usual_record(k1Hour, false));
+  if (s.now - risen_ < kHour) return std::nullopt;  // what is faster is not slow (token_spike.h)
   if (sum_ < kThreshold || record <= 0 || hour.requests < 20) return std::nullopt;
   const float times = hour.tokens / record;
-  if (times < 1.5F * std::exp(extra)) return std::nullopt;
+  const float least = key.age(s.now) < kYoung ? 2.5F : 1.5F;
+  if (times < least * std::exp(extra)) return std::nullopt;
 
   Verdict verdict;
   verdict.family = Family::kSlowRamp;

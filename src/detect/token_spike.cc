@@ -13,7 +13,7 @@ namespace {
 
 constexpr float kRho = 2.2F;
 constexpr float kThreshold = 11, kThresholdYoung = 15;
-constexpr float kTimesRecord = 1.2F;
+constexpr float kTimesRecord = 1.6F, kTimesRecordYoung = 2;
 constexpr std::uint32_t kYoung = 8 * kDay;
 constexpr std::uint32_t kRecordDaysMin = 3;
 
@@ -62,12 +62,14 @@ Maybe TokenSpike::sequential(const Sighting& s, KeyState& key, const Peers& peer
   // Held at twice the threshold, so that it is over soon after the surge is.
   sum_ =
       std::min(2 * kThresholdYoung, std::max(sum_, 0.0F) + std::log(kRho) * s.requests * s.weight);
-  const float threshold = key.age(s.now) < kYoung ? kThresholdYoung : kThreshold;
+  const bool young = key.age(s.now) < kYoung;
+  const float threshold = young ? kThresholdYoung : kThreshold;
   if (sum_ < threshold || key.records.days() < kRecordDaysMin) return std::nullopt;
   const Sums five = key.windows.sums(k5Min, s.now);
   // Requests come in bursts, which a Poisson rate does not know: the window must agree.
   const float most = share * std::max(key.records.requests(k5Min), floor5);
-  if (five.requests < std::max(12.0F, kTimesRecord * most)) return std::nullopt;
+  if (five.requests < std::max(12.0F, (young ? kTimesRecordYoung : kTimesRecord) * most))
+    return std::nullopt;
 
   Verdict verdict = verdict_of(5.5 + 0.15 * (sum_ - threshold), "asks far faster than it ever did");
   verdict.add("cusum", sum_);

@@ -13,7 +13,8 @@ namespace {
 constexpr Second kQuietAfter = 6 * kHour;
 constexpr Second kInTurns = 15 * 60;  // home within so long: both are at it
 constexpr double kContextMax = 4.6, kContextMaxMachineAbroad = 6.8, kContextMaxInTurns = 8;
-constexpr float kKnowsItself = 20;  // requests at home before its habits say anything
+constexpr double kContextMaxOwnOperator = 5.2;  // another region of the same cloud
+constexpr float kKnowsItself = 20;              // requests at home before its habits say anything
 
 // P(log residual >= r) for hours of spread s: log-normal with a 7 % wide tail.
 double tail(double r, double s) {
@@ -47,7 +48,9 @@ void VisitorCase::begin(const Sighting& sighting, const KeyState& key) {
 
 void VisitorCase::meet_network(const Sighting& s, const KeyState& key, const Peers& peers) {
   if (!insert(networks_, network_count_, s.network)) return;
-  insert(asns_, asn_count_, s.asn != 0 ? s.asn : s.network);
+  insert(asns_, asn_count_, s.operated_by != 0 ? s.operated_by : s.network);
+  by_asn_ = by_asn_ || s.asn != 0;
+  own_operator_ = own_operator_ && key.networks.home_operator(s.operated_by);
   if (s.country != 0) insert(countries_, country_count_, s.country);
 
   const float days = key.days(s.now);
@@ -61,7 +64,6 @@ void VisitorCase::meet_network(const Sighting& s, const KeyState& key, const Pee
   }
   novelty_ = network_count_ == 1 ? novelty : std::max(novelty_, novelty);
   abroad_ = abroad_ || foreign;
-  new_country_ = abroad_;
 
   const std::uint32_t others = peers.keys_at(s.network);
   const float organisation = others >= 2 ? -1.5F : others == 1 ? -0.8F : 0;
@@ -83,40 +85,52 @@ void VisitorCase::count(const Sighting& s, const KeyState& key, const Peers& pee
   if (in_turns) ++alternations_;
   home_after_ = 0;
   meet_network(s, key, peers);
+  if (requests_ > 0 && s.requests > 0 && s.network != last_network_) ++hops_;
+  last_network_ = s.network;
   if (s.requests > 0) ++requests_;
   last_ = s.now;
   windows_.add(s.now, s.new_tokens(), s.requests);
+  // What it asks for and may not have tells as much as what it gets.
+  if (s.model != 0 && (s.works() || s.status == 403 || s.status == 404) &&
+      key.profile.models.count(s.model) < 2) {
+    insert(models_, model_count_, s.model);
+  }
   if (s.failed) {
     ++refused_;
+    denied_ += s.status == 403 ? 1 : 0;
     return;
   }
   if (s.status == 0) return;
   ++answered_;
   if (s.tokens_input > 0) log_input_ += std::log(1 + s.tokens_input), inputs_ += 1;
   if (s.tokens_output > 0) log_output_ += std::log(1 + s.tokens_output), outputs_ += 1;
-  if (s.model != 0 && key.profile.models.count(s.model) < 2) insert(models_, model_count_, s.model);
   if (s.purpose != 0 && key.profile.purposes.count(s.purpose) == 0) ++strange_purposes_;
   if (s.endpoint != 0 && key.profile.endpoints.count(s.endpoint) == 0) ++strange_endpoints_;
 }
 
-Maybe VisitorCase::visit(const Sighting& s, KeyState& key, const Peers& peers,
-                         const Config& config) {
+Maybe VisitorCase::visit(const Sighting& s, KeyState& key, const Peers& peers, const Config& config,
+                         double extra) {
   if (!open(s.now)) begin(s, key);
   count(s, key, peers);
-  if (requests_ < 3) return std::nullopt;
+  if (requests_ < 3 && extra == 0) return std::nullopt;
 
   Verdict verdict;
   Sum sum;
   add_context(sum, verdict, s, key);
   add_behaviour(sum, verdict, s, key);
   const bool machine_abroad = key.machine(s.now) && abroad_;
-  const double most = abroad_ && alternations_ >= 2 ? kContextMaxInTurns
-                      : machine_abroad              ? kContextMaxMachineAbroad
-                                                    : kContextMax;
+  const double most = own_operator_                   ? kContextMaxOwnOperator
+                      : abroad_ && alternations_ >= 2 ? kContextMaxInTurns
+                      : machine_abroad                ? kContextMaxMachineAbroad
+                                                      : kContextMax;
   double context = std::min(sum.context, most);
   const double age = static_cast<double>(s.now - opened_) / kHour;
   if (requests_ >= 10 && sum.behaviour < 0.5 && age > 1) context *= std::exp(-(age - 1) / 6);
-  const double few = requests_ < 6 ? -0.8 : 0;
+  if (extra != 0) {
+    verdict.add("act", extra);
+    sum.behaviour += extra;
+  }
+  const double few = requests_ < 6 && extra == 0 ? -0.8 : 0;
   const double score = context + sum.behaviour + few;
   if (score < config.medium_score) return std::nullopt;
 
@@ -170,7 +184,7 @@ void VisitorCase::add_context(Sum& sum, Verdict& verdict, const Sighting& s,
   } else if (home_requests_ == 0 && key.expected_requests(s.now) * age >= 6) {
     add("home_is_silent", -1.5);
   }
-  if (new_country_ && home_before_ != 0) {
+  if (abroad_ && home_before_ != 0) {
     const Second gap = opened_ - home_before_;
     if (gap < 2 * kHour) add("soon_after_home", 1.2);
     if (gap > 4 * kHour && alternations_ == 0) add("time_to_travel", -0.8);
@@ -211,15 +225,19 @@ double VisitorCase::size_shift(const KeyState& key, bool& longer) const {
   const double output = shift(key.profile.output, log_output_, outputs_);
   longer = output >= input && outputs_ > 0 && log_output_ / outputs_ > key.profile.output.mean();
   const double off = std::max(input, output);
-  if (off > 0) return std::min(2.5, 1.5 * off);
+  if (off > 0) return std::min(answered_ >= 8 ? 3.0 : 2.5, 1.5 * off);
   return answered_ >= 10 ? -0.5 : 0;
 }
 
 double VisitorCase::hopping() const {
   if (asn_count_ < 3 && country_count_ < 3) return 0;
-  const double each = asns_[0] == networks_[0] ? 0.8 : 1.3;  // a /16 says less than an ASN
+  // A /16 says less than an ASN: who moves about in one country meets several.
+  const double each = by_asn_ ? 1.3 : 0.6;
   const double more = country_count_ > 1 ? country_count_ - 1.0 : 0;
-  return std::min(6.0, each * (asn_count_ - 1.0) + more);
+  // A pool of proxies changes with every request or two, a traveller with the day.
+  const double rate = requests_ > 1 ? static_cast<double>(hops_) / (requests_ - 1) : 0;
+  const double pace = rate >= 0.4 && asn_count_ >= 4 ? 1.4 : 0.3 + 0.7 * std::min(1.0, rate / 0.3);
+  return std::min(6.0, pace * (each * (asn_count_ - 1.0) + more));
 }
 
 void VisitorCase::add_behaviour(Sum& sum, Verdict& verdict, const Sighting& s, KeyState& key) {
@@ -258,6 +276,7 @@ void VisitorCase::add_behaviour(Sum& sum, Verdict& verdict, const Sighting& s, K
     const bool many = refused_ * 5 > requests_;
     sum.refusals =
         add("refusals", std::min(2.5, (0.5 + 0.35 * std::log(refused_)) * (many ? 2 : 1)));
+    if (denied_ >= 2 && key.profile.denied == 0) add("denied", 0.8);
   }
 }
 

@@ -26,8 +26,10 @@ class VisitorCase {
  public:
   // A request of home while the case is open.
   void home(const Sighting& sighting);
-  // A request of a visitor. Counts it, and says what the case amounts to.
-  Maybe visit(const Sighting& sighting, KeyState& key, const Peers& peers, const Config& config);
+  // A request of a visitor. Counts it, and says what the case amounts to. An act of an
+  // administrator weighs `extra` nats by itself, and then one is enough.
+  Maybe visit(const Sighting& sighting, KeyState& key, const Peers& peers, const Config& config,
+              double extra = 0);
 
   bool open(Second now) const;
   Sums sums(std::size_t span, Second now) { return windows_.sums(span, now); }
@@ -53,6 +55,8 @@ class VisitorCase {
   Second home_after_ = 0;   // of home since the last visit; 0: none
   std::uint32_t requests_ = 0, answered_ = 0, refused_ = 0, home_requests_ = 0;
   std::uint32_t alternations_ = 0;
+  std::uint32_t hops_ = 0;  // requests from another network than the one before
+  std::uint32_t last_network_ = 0, denied_ = 0;
   float novelty_ = 0;       // the greatest of the networks of the case
   float organisation_ = 0;  // the least
   float mates_ = 0;
@@ -65,7 +69,7 @@ class VisitorCase {
   std::array<std::uint32_t, 4> models_{};  // never used at home
   std::uint32_t asn_count_ = 0, country_count_ = 0, network_count_ = 0, model_count_ = 0;
   std::uint32_t strange_purposes_ = 0, strange_endpoints_ = 0;
-  bool abroad_ = false, new_country_ = false, in_datacentre_ = false, unused_ = false;
+  bool abroad_ = false, own_operator_ = true, in_datacentre_ = false, by_asn_ = false;
 };
 
 }  // namespace sallyport::detect

@@ -208,16 +208,23 @@ void Watch::Parts::close_day(KeyState& key) {
 void Watch::Parts::learn(const Sighting& s, KeyState& key, KnownNetworks::Standing standing) {
   if (standing == KnownNetworks::Standing::kVisitor) {
     peers.moved(s.network, key.id, s.now);
+    // Who travels goes on working: without this the hours away would look silent, and home a surge.
+    if (key.incident.grave(s.now)) return;
+    key.season.add(s.now, s.new_tokens(), s.requests);
+    for (std::size_t span = 0; span < kSpans; ++span) {
+      key.records.add(span, key.windows.sums(span, s.now));
+    }
     return;
   }
   if (standing == KnownNetworks::Standing::kJustAdopted) peers.adopted(s.network, s.country);
   const bool visited = key.visitors.open(s.now);
+  const bool theft = visited && key.incident.grave(s.now);
   if (visited) key.visitors.home(s);
   key.last_home = s.now;
   key.season.add(s.now, s.new_tokens(), s.requests);
   for (std::size_t span = 0; span < kSpans; ++span) {
     Sums sums = key.windows.sums(span, s.now);
-    if (visited) {
+    if (theft) {
       const Sums theirs = key.visitors.sums(span, s.now);
       sums.tokens = std::max(0.0F, sums.tokens - theirs.tokens);
       sums.requests = std::max(0.0F, sums.requests - theirs.requests);
@@ -225,6 +232,7 @@ void Watch::Parts::learn(const Sighting& s, KeyState& key, KnownNetworks::Standi
     key.records.add(span, sums);
   }
   if (s.works()) key.profile.learn(s);
+  if (s.status == 403 && key.profile.denied < 0xFFFF) ++key.profile.denied;
 }
 
 void Watch::Parts::key(const Sighting& s, KeyEntry& entry) {
