@@ -461,7 +461,7 @@ TEST(Derive, AnErrorNamesTheOptionAndItsValue) {
       {{"--endpoint", "nope"}, "--endpoint nope must be one of "},
       {{"--certificate", "abc"}, "--certificate abc must be a SHA-256 in base64url"},
       {{"--cidr", "1.2.3"}, "--cidr 1.2.3 must be a network such as 10.0.0.0/8"},
-      {{"--country", "xxx"}, "--country XXX must be the two letters"},
+      {{"--country", "abc"}, "--country ABC must be the two letters"},
       {{"--max-usd", "a lot"}, "--max-usd a lot must be an amount"},
       {{"--rpm", "-1"}, "--rpm -1 must be a whole number"},
   };
