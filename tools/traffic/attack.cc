@@ -193,9 +193,13 @@ void conclude(Attack& attack, std::string_view shape, std::vector<std::string> d
               std::uint16_t key, std::size_t shown) {
   Happening& truth = attack.truth;
   std::vector<Ms> times;
+  Ms first = attack.world.end;
   for (std::size_t i = attack.first_line; i < attack.world.lines.size(); ++i) {
     const Line& line = attack.world.lines[i];
     times.push_back(line.time);
+    // With intents a request shows itself when it begins.
+    const Ms begun = line.time - (attack.world.options.intents ? line.latency_ms : 0);
+    first = std::min(first, begun);
     if (std::ranges::find(truth.addresses, line.address) == truth.addresses.end()) {
       truth.addresses.push_back(line.address);
     }
@@ -206,7 +210,7 @@ void conclude(Attack& attack, std::string_view shape, std::vector<std::string> d
   truth.shape = shape;
   truth.detectors = std::move(detectors);
   truth.key = key;
-  truth.from = times.front();
+  truth.from = first;
   truth.until = times.back();
   const Ms seen = times[std::min(shown, times.size()) - 1];
   truth.deadline = std::max(truth.from + kPromise, seen + (shown > 1 ? kMinute : 0));

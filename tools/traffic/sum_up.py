@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Sums the scores of many logs: sum_up.py SCORE.json... prints one table for each group of logs.
+"""Sums the scores of many logs: sum_up.py SCORE.json... prints a table for each group of logs.
 
-The group is the name up to the first minus (the style) and what follows the seed: harsh-3.score.json
-is of `harsh`, calm-7-only.score.json of `calm only`.
+The group is the name up to the first minus (the style) and what follows the seed:
+harsh-3.score.json is of `harsh`, calm-7-only.score.json of `calm only`.
 """
 import collections
 import json
@@ -28,9 +28,12 @@ def row(name, attacks):
     in_time = sum(a["in_time"] for a in attacks)
     missed = [a for a in attacks if a["after_s"] is None]
     shown = [f"{at_share(times, s):9.0f}" if times else f"{'-':>9}" for s in (0.5, 0.9)]
+    named = sum(a["right_ip"] for a in attacks)
+    other = sum(a["other_name"] for a in missed)
+    medium = sum(a["below_high"] for a in missed)
     return (f"{name:<24}{len(attacks):8}{100 * in_time / len(attacks):8.0f}%"
             f"{100 * len(times) / len(attacks):8.0f}%{shown[0]}{shown[1]}"
-            f"{sum(a['right_ip'] for a in attacks):7}{sum(a['other_name'] for a in missed):7}{sum(a['below_high'] for a in missed):8}")
+            f"{named:7}{other:7}{medium:8}")
 
 
 def by_dimension(attacks, name, pieces):
@@ -46,9 +49,12 @@ def by_dimension(attacks, name, pieces):
         groups[value].append(attack["in_time"])
     if not groups:
         return
-    order = sorted(groups, key=lambda v: ([f"< {p:g}" for p in pieces] + [f">= {pieces[-1]:g}"]
-                                          ).index(v) if pieces else v)
-    shares = [f"{v} {100 * sum(groups[v]) / len(groups[v]):.0f}% of {len(groups[v])}" for v in order]
+    order = sorted(groups)
+    if pieces:
+        labels = [f"< {piece:g}" for piece in pieces] + [f">= {pieces[-1]:g}"]
+        order = [label for label in labels if label in groups]
+    shares = [f"{v} {100 * sum(groups[v]) / len(groups[v]):.0f}% of {len(groups[v])}"
+              for v in order]
     print(f"  in time by {name}: " + ", ".join(shares))
 
 
