@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "notify/otlp_records.h"
 
+#include <fmt/format.h>
 #include <openssl/sha.h>
+
+#include <iterator>
 
 #include "base/json_writer.h"
 #include "base/text.h"
@@ -18,27 +21,28 @@ constexpr int kSpanClient = 3, kStatusError = 2;
 // {"key":...,"value":{"stringValue":...}} and its kin.
 class Attributes final : public AttributeWriter {
  public:
-  explicit Attributes(JsonWriter& json) : json_(json) { json_.key("attributes").begin_array(); }
-  void end() { json_.end_array(); }
+  // `out`: what `json` writes into. Names are our own and plain, and there are fifty a record: they
+  // go in as they are.
+  Attributes(JsonWriter& json, std::string& out) : out_(out) { json.key("attributes").raw("["); }
+  void end() { out_ += ']'; }
 
   void text(std::string_view name, std::string_view value) override {
-    open(name);
-    json_.field("stringValue", value);
+    open(name, R"("stringValue":)");
+    append_json_string(out_, value);
     close();
   }
   void integer(std::string_view name, std::int64_t value) override {
-    open(name);
-    json_.field("intValue", std::to_string(value));
+    open(name, R"("intValue":")");
+    fmt::format_to(std::back_inserter(out_), "{}\"", value);
     close();
   }
   void number(std::string_view name, double value) override {
-    open(name);
-    json_.field("doubleValue", value);
+    open(name, R"("doubleValue":)");
+    JsonWriter(out_).value(value);
     close();
   }
   void boolean(std::string_view name, bool value) override {
-    open(name);
-    json_.field("boolValue", value);
+    open(name, value ? R"("boolValue":true)" : R"("boolValue":false)");
     close();
   }
 
@@ -47,11 +51,16 @@ class Attributes final : public AttributeWriter {
   }
 
  private:
-  void open(std::string_view name) {
-    json_.begin_object().field("key", name).key("value").begin_object();
+  void open(std::string_view name, std::string_view value) {
+    out_ += first_ ? R"({"key":")" : R"(,{"key":")";
+    out_ += name;
+    out_ += R"(","value":{)";
+    out_ += value;
+    first_ = false;
   }
-  void close() { json_.end_object().end_object(); }
-  JsonWriter& json_;
+  void close() { out_ += "}}"; }
+  std::string& out_;
+  bool first_ = true;
 };
 
 std::string nanoseconds(UtcTime time) {
@@ -82,7 +91,7 @@ void append_scope(JsonWriter& json, const OtlpResource& resource) {
   json.field("version", resource.version).end_object();
 }
 
-void append_log(JsonWriter& json, const Outgoing& record, UtcTime now) {
+void append_log(JsonWriter& json, std::string& out, const Outgoing& record, UtcTime now) {
   const Event& event = record.event;
   const Severity severity = severity_of(event);
   json.begin_object().field("timeUnixNano", nanoseconds(event.timestamp_utc));
@@ -94,7 +103,7 @@ void append_log(JsonWriter& json, const Outgoing& record, UtcTime now) {
     json.field("traceId", otlp_trace_id(event)).field("spanId", otlp_span_id(event));
   }
   json.key("body").begin_object().field("stringValue", headline(event)).end_object();
-  Attributes attributes(json);
+  Attributes attributes(json, out);
   attributes.text("sallyport.audit.id", record.id);
   if (!gen_ai_operation(event.endpoint).empty()) attributes.all(call_attributes(), event);
   attributes.all(record_attributes(), event);
@@ -107,7 +116,7 @@ bool is_call(const Event& event) {
          !gen_ai_operation(event.endpoint).empty();
 }
 
-void append_span(JsonWriter& json, const Outgoing& record) {
+void append_span(JsonWriter& json, std::string& out, const Outgoing& record) {
   const Event& event = record.event;
   std::string title(gen_ai_operation(event.endpoint));
   if (event.model) title += " " + *event.model;
@@ -117,7 +126,7 @@ void append_span(JsonWriter& json, const Outgoing& record) {
   json.field("spanId", otlp_span_id(event)).field("name", title).field("kind", kSpanClient);
   json.field("startTimeUnixNano", nanoseconds(began));
   json.field("endTimeUnixNano", nanoseconds(event.timestamp_utc));
-  Attributes attributes(json);
+  Attributes attributes(json, out);
   attributes.text("sallyport.audit.id", record.id);
   attributes.all(call_attributes(), event);
   attributes.all(record_attributes(), event);
@@ -143,7 +152,7 @@ std::string otlp_resource(const OtlpResource& resource) {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
-  Attributes attributes(json);
+  Attributes attributes(json, out);
   attributes.text("service.name", resource.service);
   attributes.text("service.version", resource.version);
   attributes.text("host.name", resource.host);
@@ -160,7 +169,7 @@ std::string otlp_logs(const Batch& batch, const OtlpResource& resource, UtcTime 
   json.key("scopeLogs").begin_array().begin_object();
   append_scope(json, resource);
   json.key("logRecords").begin_array();
-  for (const Outgoing& record : batch) append_log(json, record, now);
+  for (const Outgoing& record : batch) append_log(json, out, record, now);
   json.end_array().end_object().end_array().end_object().end_array().end_object();
   return out;
 }
@@ -176,7 +185,7 @@ std::string otlp_traces(const Batch& batch, const OtlpResource& resource) {
   json.key("spans").begin_array();
   for (const Outgoing& record : batch) {
     if (!is_call(record.event)) continue;
-    append_span(json, record);
+    append_span(json, out, record);
     any = true;
   }
   json.end_array().end_object().end_array().end_object().end_array().end_object();

@@ -38,6 +38,7 @@ Task<void> SinkWorker::deliver(net::Loop& loop) {
   open.push_back(std::make_shared<const Batch>(std::move(pending_)));
   pending_.clear();
   pending_bytes_ = 0;
+  pending_full_ = false;
   while (!open.empty() && !finishing_ && !dropped_) {
     std::shared_ptr<const Batch> batch = open.front();
     const Verdict verdict = co_await sink_->deliver(loop, batch);

@@ -88,6 +88,7 @@ void SinkWorker::place(std::uint64_t next_seq) {
   follower_ = audit::Follower(house_.files, house_.journal, next_seq);
   pending_.clear();
   pending_bytes_ = 0;
+  pending_full_ = false;
   refused_.clear();
   attempts_ = 0;
   const std::lock_guard lock(mutex_);
@@ -158,15 +159,18 @@ bool SinkWorker::full(std::size_t more_bytes) const {
 
 bool SinkWorker::due(std::int64_t now_ms) const {
   if (pending_.empty()) return false;
-  return full(1) || now_ms - pending_since_ms_ >= config_.batch_wait.count();
+  return pending_full_ || full(1) || now_ms - pending_since_ms_ >= config_.batch_wait.count();
 }
 
 void SinkWorker::fill() {
-  if (full(1)) return;
+  if (pending_full_ || full(1)) return;
   const std::uint64_t durable = house_.recorder.durable_seq();
   const Result<std::size_t> read =
       follower_.read(durable, kReadBytes, [this](const audit::Record& record) {
-        if (full(record.line.size())) return false;
+        if (full(record.line.size())) {
+          pending_full_ = true;
+          return false;
+        }
         return take(record);
       });
   if (!read) return reading_failed(read.error());

@@ -102,6 +102,7 @@ class SinkWorker {
   audit::Follower follower_;
   Batch pending_;
   std::size_t pending_bytes_ = 0;
+  bool pending_full_ = false;          // the record behind it did not fit
   std::int64_t pending_since_ms_ = 0;  // on the loop's clock
   // Refused with none taken since. Is it they that are wrong, or the receiver? Until one is taken,
   // or too many are refused, they are not given up and the cursor stays before them. At most one
