@@ -13,9 +13,10 @@ constexpr float kPeersShare = 0.12F;
 }  // namespace
 
 bool KeyState::machine(Second now) const {
-  return age(now) > kMachineAfter && profile.requests >= kMachineRequests &&
-         profile.address_bits() <= kMachineAddressBits && networks.homes() <= 2 &&
-         (networks.all_datacentre() || season.active_hours() >= kSleeplessHours);
+  if (age(now) <= kMachineAfter || profile.requests < kMachineRequests) return false;
+  if (networks.all_datacentre()) return networks.home_countries() <= 2;
+  return profile.address_bits() <= kMachineAddressBits && networks.homes() <= 2 &&
+         season.active_hours() >= kSleeplessHours;
 }
 
 float KeyState::expected_requests(Second now) const {

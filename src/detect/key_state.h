@@ -47,7 +47,7 @@ struct KeyState {
 
   std::uint32_t age(Second now) const { return now - since; }
   float days(Second now) const { return static_cast<float>(age(now)) / static_cast<float>(kDay); }
-  // Few addresses, few networks, in a data centre or never asleep: it does not travel.
+  // Lives in data centres, or has few addresses and never sleeps: it does not travel.
   bool machine(Second now) const;
   float expected_requests(Second now) const;  // an hour
   // The record of a window, at least a share of what its peers have.

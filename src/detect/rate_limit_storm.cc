@@ -10,6 +10,7 @@ namespace sallyport::detect {
 namespace {
 constexpr float kFade = 600;
 constexpr float kHomeMin = 250, kHomeAttempts = 4;
+constexpr float kUnheardAttempts = 2, kRecordFloor = 25;
 constexpr float kVisitorMin = 40, kVisitorAttempts = 1.5F;
 }  // namespace
 
@@ -25,8 +26,13 @@ Maybe RateLimitStorm::observe(const Sighting& s, KeyState& key, bool visitor) {
   const float least = std::max(visitor ? kVisitorMin : kHomeMin, 2 * key.records.limited());
   if (count < least) return std::nullopt;
   const float attempts = key.windows.sums(k15Min, s.now).requests;
-  const float times = visitor ? kVisitorAttempts : kHomeAttempts;
-  if (attempts < times * key.records.requests(k15Min)) return std::nullopt;
+  const float quick = key.windows.sums(k5Min, s.now).requests;
+  const bool unheard = count >= 10 * std::max(kRecordFloor, key.records.limited());
+  const float times = visitor ? kVisitorAttempts : unheard ? kUnheardAttempts : kHomeAttempts;
+  if (attempts < times * key.records.requests(k15Min) &&
+      quick < times * key.records.requests(k5Min)) {
+    return std::nullopt;
+  }
 
   Verdict verdict;
   verdict.family = Family::kRateLimitStorm;

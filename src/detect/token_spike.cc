@@ -102,6 +102,7 @@ Maybe TokenSpike::windows(const Sighting& s, KeyState& key, const Peers& peers) 
     verdict.add("spread", spread);
     return verdict;
   };
+  const float more = young ? 1.4F : 1;  // the first run of a weekly job is no surge
   float ratio_hour = 0;
   for (const Rule& rule : kRules) {
     const Sums sums = key.windows.sums(rule.span, s.now);
@@ -112,7 +113,8 @@ Maybe TokenSpike::windows(const Sighting& s, KeyState& key, const Peers& peers) 
     if (record <= 0) continue;
     const float z = key.records.z(rule.span, sums.tokens), times = sums.tokens / record;
     const bool significant = (times >= burst && z >= 2.5F) || z >= 3.4F;
-    if (sums.tokens >= rule.times_season * expected && times >= rule.times_record && significant) {
+    if (sums.tokens >= rule.times_season * expected && times >= rule.times_record * more &&
+        significant) {
       return tell(rule.span, sums, record, expected, z);
     }
     const float floor = young ? peers.usual_record(rule.span, false) : 0;

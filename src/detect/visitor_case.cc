@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "detect/key_state.h"
 #include "detect/peers.h"
@@ -13,8 +14,9 @@ namespace {
 constexpr Second kQuietAfter = 6 * kHour;
 constexpr Second kInTurns = 15 * 60;  // home within so long: both are at it
 constexpr double kContextMax = 4.6, kContextMaxMachineAbroad = 6.8, kContextMaxInTurns = 8;
-constexpr double kContextMaxOwnOperator = 5.2;  // another region of the same cloud
-constexpr float kKnowsItself = 20;              // requests at home before its habits say anything
+constexpr double kContextMaxMachineCloud = 5.9;  // services move from cloud to cloud
+constexpr double kContextMaxOwnOperator = 5.2;   // another region of the same cloud
+constexpr float kKnowsItself = 20;               // requests at home before its habits say anything
 
 // P(log residual >= r) for hours of spread s: log-normal with a 7 % wide tail.
 double tail(double r, double s) {
@@ -75,7 +77,7 @@ void VisitorCase::meet_network(const Sighting& s, const KeyState& key, const Pee
 
   float centre = 0;
   if (s.datacentre && !key.networks.any_datacentre()) centre = foreign ? 1.8F : 1.3F;
-  if (!s.datacentre && s.asn != 0 && key.networks.all_datacentre()) centre = 1.8F;
+  if (!s.datacentre && key.networks.all_datacentre()) centre = s.asn != 0 ? 1.8F : 0.9F;
   datacentre_ = std::max(datacentre_, centre);
   in_datacentre_ = in_datacentre_ || s.datacentre;
 }
@@ -119,10 +121,16 @@ Maybe VisitorCase::visit(const Sighting& s, KeyState& key, const Peers& peers, c
   add_context(sum, verdict, s, key);
   add_behaviour(sum, verdict, s, key);
   const bool machine_abroad = key.machine(s.now) && abroad_;
-  const double most = own_operator_                   ? kContextMaxOwnOperator
-                      : abroad_ && alternations_ >= 2 ? kContextMaxInTurns
-                      : machine_abroad                ? kContextMaxMachineAbroad
-                                                      : kContextMax;
+  // A service that moves from cloud to cloud runs in both for a while.
+  const bool moves = in_datacentre_ && key.networks.all_datacentre();
+  double most = kContextMax;
+  if (own_operator_) {
+    most = kContextMaxOwnOperator;
+  } else if (abroad_ && alternations_ >= 2 && !moves) {
+    most = kContextMaxInTurns;
+  } else if (machine_abroad) {
+    most = moves ? kContextMaxMachineCloud : kContextMaxMachineAbroad;
+  }
   double context = std::min(sum.context, most);
   const double age = static_cast<double>(s.now - opened_) / kHour;
   if (requests_ >= 10 && sum.behaviour < 0.5 && age > 1) context *= std::exp(-(age - 1) / 6);
@@ -180,6 +188,7 @@ void VisitorCase::add_context(Sum& sum, Verdict& verdict, const Sighting& s,
     double turns = std::min(3.0, 1 + 0.5 * alternations_);
     if (!abroad_) turns *= 0.6;
     if (key.networks.home_countries() >= 3) turns *= 0.5;
+    if (in_datacentre_ && key.networks.all_datacentre()) turns *= 0.5;  // a move by halves
     add("in_turns_with_home", turns);
   } else if (home_requests_ == 0 && key.expected_requests(s.now) * age >= 6) {
     add("home_is_silent", -1.5);
@@ -187,7 +196,7 @@ void VisitorCase::add_context(Sum& sum, Verdict& verdict, const Sighting& s,
   if (abroad_ && home_before_ != 0) {
     const Second gap = opened_ - home_before_;
     if (gap < 2 * kHour) add("soon_after_home", 1.2);
-    if (gap > 4 * kHour && alternations_ == 0) add("time_to_travel", -0.8);
+    if (gap > 4 * kHour && alternations_ == 0 && !key.machine(s.now)) add("time_to_travel", -0.8);
   }
 }
 
@@ -205,10 +214,11 @@ double VisitorCase::volume(const Sighting& s, KeyState& key) {
       -std::log(tail(std::log((quarter + 1) / (usual / 4)), spread + 0.4)) - 1.4;
   double most = std::max(of_hour, of_quarter);
   for (const std::size_t span : {k5Min, k15Min, k1Hour}) {
-    const double record = key.records.tokens(span);
-    const double mine = windows_.sums(span, s.now).tokens;
-    if (record > 0 && key.records.days() >= 3 && mine > record) {
-      most = std::max(most, 1.0 + 2 * std::log(mine / record));
+    const Sums mine = windows_.sums(span, s.now);
+    for (const auto& [amount, record] : {std::pair{mine.tokens, key.records.tokens(span)},
+                                         std::pair{mine.requests, key.records.requests(span)}}) {
+      if (record <= 0 || amount <= record) continue;
+      most = std::max(most, 1.0 + 2 * std::log(static_cast<double>(amount / record)));
     }
   }
   const double value = std::clamp(most, -0.7, 5.0);
