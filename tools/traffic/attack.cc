@@ -36,6 +36,14 @@ constexpr std::array kShapes = {
     Shape{"admin_mint", true, admin_mint},
 };
 
+void note_first_seen(World& world) {
+  for (const Line& line : world.lines) {
+    if (line.key == kNoKey || line.kind != LineKind::kRequest) continue;
+    Ms& first = world.keys[line.key].first_seen;
+    if (first == 0 || line.time < first) first = line.time;
+  }
+}
+
 bool listed(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
@@ -57,7 +65,9 @@ std::optional<std::uint16_t> pick_victim(Attack& attack, KindTest test) {
   std::vector<std::uint16_t> used;
   for (std::size_t i = 0; i < attack.world.keys.size(); ++i) {
     const Key& key = attack.world.keys[i];
-    if (key.begins > attack.world.end - 2 * kDay || !test(key)) continue;
+    // Who never came has no habits to break.
+    if (key.first_seen == 0 || key.first_seen > attack.world.end - 2 * kDay) continue;
+    if (!test(key)) continue;
     const auto index = static_cast<std::uint16_t>(i);
     (std::ranges::find(attack.victims, index) == attack.victims.end() ? fresh : used)
         .push_back(index);
@@ -75,7 +85,7 @@ Ms pick_time(Attack& attack, const Key& key, Ms lasts) {
 Ms pick_time(Attack& attack, const Key& key, Ms lasts, double hour_from, double hour_until) {
   const Ms latest = attack.world.end - lasts - kMinute;
   const Ms young = attack.dice.chance(0.2) ? kDay : 4 * kDay;
-  const Ms earliest = std::min(key.begins + young, latest);
+  const Ms earliest = std::min(key.first_seen + young, latest);
   const double span = hour_until - hour_from + (hour_until < hour_from ? 24 : 0);
   Ms time = attack.dice.whole(earliest, std::max(earliest, latest));
   for (int tries = 0; tries < 200; ++tries) {
@@ -177,7 +187,7 @@ void emit_run(Attack& attack, const Run& run) {
   dimension(attack, "per_minute", run.per_minute_last);
   dimension(attack, "victim", name(key.kind));
   dimension(attack, "travels", key.travels);
-  const Ms age = run.from - key.begins;
+  const Ms age = key.first_seen == 0 ? 0 : run.from - key.first_seen;
   dimension(attack, "baseline_days", static_cast<double>(age / kDay));
   if (run.sites.empty()) {
     dimension(attack, "network", "home");
@@ -245,6 +255,7 @@ void emit_attacks(World& world, const Dice& root) {
     if (!listed(options.excluded, shape.name)) chosen.push_back(&shape);
   }
   if (chosen.empty()) return;
+  note_first_seen(world);
   Dice order = root.fork("order of attacks");
   std::vector<std::uint16_t> victims;
   int made = 0;

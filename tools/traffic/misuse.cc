@@ -178,11 +178,12 @@ void admin_mint(Attack& attack) {
   made.id = "key_" + std::to_string(index + 1) + "_tmp";
   made.country = world.offices[0].country;
   made.utc_offset_h = utc_offset_h(made.country);
-  made.begins = world.start;
+  made.first_seen = world.start;
   const Ms from = pick_time(attack, made, 2 * kHour, 0, 5);
   const Site site = draw_site(
       attack, made, dice.chance(0.6) ? Origin::kAbroadDataCenter : Origin::kAbroadEyeball);
   made.begins = from;
+  made.first_seen = 0;
   made.per_hour = 0;
   made.sites = {site};
   const std::int64_t mints = dice.whole(1, 4);

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <span>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -96,26 +98,43 @@ bool right_place(const TruthEvent& event, const Alarm& alarm) {
   return event.api_key_id.empty() && alarm.api_key_id.empty() && right_name(event, alarm);
 }
 
-bool is_ordinary(const TruthEvent& event) { return event.shape.starts_with("ordinary_"); }
+bool is_one_of(std::string_view word, std::span<const std::string_view> words) {
+  return std::ranges::find(words, word) != words.end();
+}
 
-// What was going on: first the key's own happenings, the shortest; then those of the house; then
-// what kind of key it is.
+// What goes on all the time explains less than what happened that day, and an alarm about a place
+// is explained by a change of place.
+int rank_of(const TruthEvent& event, const Alarm& alarm, bool own) {
+  constexpr std::array<std::string_view, 4> kRoutine = {"nightly_run", "weekly_run", "growth",
+                                                        "tethering"};
+  constexpr std::array<std::string_view, 8> kPlaces = {
+      "travel",      "personal_vpn", "tethering",       "new_household",
+      "key_sharing", "migration",    "region_failover", "office_failover"};
+  constexpr std::array<std::string_view, 3> kOfPlaces = {"new_country", "new_network",
+                                                         "ip_hopping"};
+  if (event.shape.starts_with("ordinary_")) return 9;
+  if (!own) return 8;
+  const bool fits = is_one_of(alarm.detector, kOfPlaces) == is_one_of(event.shape, kPlaces);
+  return (is_one_of(event.shape, kRoutine) ? 2 : 0) + (fits ? 0 : 1);
+}
+
+// What was going on: first the key's own happenings, of equals the shortest; then those of the
+// house; then what kind of key it is.
 std::string explain(const std::vector<TruthEvent>& truth, const Alarm& alarm) {
-  std::tuple<int, milliseconds, std::string_view> best{9, milliseconds::max(), "unexplained"};
+  std::tuple<int, milliseconds, std::string_view> best{10, milliseconds::max(), "unexplained"};
   for (const TruthEvent& event : truth) {
     const bool own = (!event.api_key_id.empty() && event.api_key_id == alarm.api_key_id) ||
                      names_address(event, alarm.ip);
     if (event.attack) {
       const bool after = alarm.time >= event.from && alarm.time <= event.until + kAftermath;
-      if (own && after) best = std::min(best, {1, milliseconds::max(), "after_attack"});
+      if (own && after) best = std::min(best, {4, milliseconds::max(), "after_attack"});
       continue;
     }
     if (alarm.time < event.from || alarm.time > event.until + kGrace) continue;
     const bool house = event.api_key_id.empty() && event.addresses.empty();
     if (!own && !house) continue;
     if (house && !alarm.api_key_id.empty() && event.shape != "provider_outage") continue;
-    const int rank = is_ordinary(event) ? 3 : own ? 0 : 2;
-    best = std::min(best, {rank, event.until - event.from, event.shape});
+    best = std::min(best, {rank_of(event, alarm, own), event.until - event.from, event.shape});
   }
   return std::string(std::get<2>(best));
 }

@@ -145,6 +145,7 @@ struct Key {
   std::string_view country;
   int utc_offset_h = 0;
   Ms begins = 0;
+  Ms first_seen = 0;        // its first honest request; 0: there was none
   double per_hour = 10;     // in a full hour
   double burst = 1;         // mean requests of one piece of work
   Ms burst_gap = kSecond;   // mean time between them
