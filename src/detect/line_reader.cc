@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detect/line_reader.h"
 
+#include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -143,6 +145,18 @@ bool set(std::string& field, const Value& value) {
   return true;
 }
 
+// As parse_event() rounds it.
+bool set(std::optional<NanoUsd>& field, const Value& value) {
+  if (value.kind == Value::kNull) return true;
+  double usd = 0;
+  const char* end = value.text.data() + value.text.size();
+  const auto read = std::from_chars(value.text.data(), end, usd);
+  if (value.kind != Value::kNumber || read.ptr != end || read.ec != std::errc()) return false;
+  if (!(std::fabs(usd) < 9e9)) return false;
+  field = NanoUsd{std::llround(usd * static_cast<double>(kNanoUsdPerUsd))};
+  return true;
+}
+
 bool set_metadata(Event& event, const Value& value) {
   if (value.kind == Value::kNull) return true;
   if (value.kind != Value::kObject) return false;
@@ -163,10 +177,8 @@ bool set_metadata(Event& event, const Value& value) {
 bool needs_the_parser(std::string_view key, const Value& value) {
   if (value.kind == Value::kNull) return false;
   if (key == "kind") return value.text != "request" && value.text != "intent";
-  for (const std::string_view name : {"injection", "output", "finding", "detail", "cost_usd"}) {
-    if (key == name) return true;
-  }
-  return false;
+  if (key == "injection") return !value.text.contains(R"("verdict":"pass")");
+  return key == "output" || key == "finding" || key == "detail";
 }
 
 bool take(Event& event, std::string_view key, const Value& value) {
@@ -186,6 +198,7 @@ bool take(Event& event, std::string_view key, const Value& value) {
   if (key == "request_id") return set(event.request_id, value);
   if (key == "claimed_kid") return set(event.claimed_kid, value);
   if (key == "kid") return set(event.kid, value);
+  if (key == "cost_usd") return set(event.cost_usd, value);
   if (key == "repeated") return set(event.repeated, value);
   if (key == "estimated_input_tokens") return set(event.estimated_input_tokens, value);
   if (key == "kind") {
@@ -207,6 +220,7 @@ void clear(Event& event) {
     field->reset();
   }
   event.status.reset();
+  event.cost_usd.reset();
   event.endpoint.clear();
   event.ip.clear();
   event.request_id.clear();
