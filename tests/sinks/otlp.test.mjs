@@ -151,3 +151,37 @@ test("a partial success is not sent again; its records are dead letters", async 
     await receiver.close();
   }
 });
+
+test("kill -9 during delivery, otlp: nothing lost, at most one batch twice each time, same ids", async (t) => {
+  const rounds = Number(process.env.SALLYPORT_KILL_ROUNDS ?? 3);
+  const receiver = await new Otlp().listen();
+  const house = await gateWith(receiver, ", batch_records: 10");
+  const ids = () => receiver.taken.logs.map((log) => log["sallyport.audit.id"]);
+  const repeats = () => ids().length - new Set(ids()).size;
+  const call = () => house.fetch("/v1/models");
+  try {
+    const after = []; // one kill, until the next
+    for (let round = 0; round < rounds; round += 1) {
+      // Once more where a connection was that of the gate which was killed.
+      await Promise.all(Array.from({ length: 20 }, () => call().catch(call)));
+      const before = receiver.taken.logs.length;
+      await until("a delivery is under way", () => receiver.taken.logs.length > before, limitMs);
+      house.gate.process.kill("SIGKILL");
+      await house.gate.ended;
+      after.push(repeats() - after.reduce((sum, one) => sum + one, 0));
+      await house.serve();
+    }
+    await settled(house);
+    after.push(repeats() - after.reduce((sum, one) => sum + one, 0));
+    const worst = Math.max(...after);
+    assert.deepEqual(receiver.complaints, []);
+    const sent = new Set(ids().map((id) => Number(id.split(":").at(-1))));
+    const records = await house.records();
+    for (const { seq } of records) assert.ok(sent.has(seq), `record ${seq} is missing`);
+    assert.ok(worst <= 10, `${worst} records twice after one kill`);
+    t.diagnostic(`${rounds} rounds: ${records.length} records, ${repeats()} twice, at most ${worst} after one kill`);
+  } finally {
+    await house.stop();
+    await receiver.close();
+  }
+});

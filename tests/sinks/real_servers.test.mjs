@@ -192,7 +192,7 @@ test("the checker of _bulk takes nothing on trust", async () => {
 
 test("rsyslog with the shipped file brings every record into _bulk, through refusals and a restart", async () => {
   const receiver = await new RsyslogElasticsearch().listen();
-  receiver.faults = ["none", "partial", "busy", "none", "broken", "partial", "cut"];
+  receiver.faults = ["none", "partial", "none", "broken", "partial", "cut"];
   const port = await freePort();
   const house = await gateWith(syslogEntry(port));
   const folder = join(house.folder, "rsyslog");
@@ -209,11 +209,13 @@ test("rsyslog with the shipped file brings every record into _bulk, through refu
     await traffic(house, 200);
     await settled(house);
     await until("some have arrived", () => receiver.taken.length > 20, limitMs);
-    receiver.faults.push("mapping");
     await server.stop(); // what it has and could not deliver is in its queue on the disk
     server = begin();
-    await traffic(house, 100);
-    await settled(house);
+    receiver.faults.push("mapping"); // not before: what it was told as it stopped it asks again
+    for (let more = 0; receiver.faults.length > 0 && more < 200; more += 1) {
+      await traffic(house, 20);
+      await settled(house);
+    }
     const log = await journal(house);
     const refused = async () => {
       const all = await readFile(join(folder, "sallyport-refused.log"), "utf8").catch(() => "");
@@ -221,7 +223,8 @@ test("rsyslog with the shipped file brings every record into _bulk, through refu
     };
     await until("all are there, or refused by name", async () => {
       if (server.process.exitCode !== null) throw new Error(server.said);
-      return new Set([...receiver.taken, ...await refused()].map(({ seq }) => seq)).size >= log.length;
+      const bad = await refused(); // may be one that was taken before and came again
+      return bad.length > 0 && new Set([...receiver.taken, ...bad].map(({ seq }) => seq)).size >= log.length;
     }, limitMs).catch(async (error) => { throw new Error(`${error.message}: ${receiver.taken.length} of ${log.length}; ${server.said}; ${receiver.complaints}`); });
     assert.deepEqual(receiver.complaints, []);
     const bad = (await refused()).map(({ "@timestamp": at, ...record }) => record);
