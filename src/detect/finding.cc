@@ -121,8 +121,9 @@ void Watch::Parts::tell(const Maybe& verdict, const Sighting& s, KeyState* key, 
   const Incidents::Told told = incidents.take(*verdict, s, id, ref, many);
   if (told.news == Incidents::News::kNone) return;
   // The family itself, and those that join it with evidence of their own.
+  const auto first = static_cast<std::size_t>(verdict->family);
   for (std::size_t i = 0; i < kFamilies; ++i) {
-    const auto family = static_cast<Family>(i);
+    const auto family = static_cast<Family>((first + i) % kFamilies);
     const bool joins = (verdict->also & told.families & bit(family)) != 0;
     if (family != verdict->family && !joins) continue;
     Verdict shown = *verdict;

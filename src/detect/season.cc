@@ -110,7 +110,10 @@ float Season::active_share(std::size_t type, std::size_t hour) const {
 
 float Season::active_probability(Second now) const {
   const std::uint32_t hour = now / kHour;
-  return active_share(day_type(hour), hour % 24);
+  // On its first weekend nobody knows yet how a key spends weekends.
+  const std::size_t type = day_type(hour);
+  const bool known = active_days_[type][hour % 24] >= 1.9F;
+  return active_share(known ? type : 1 - type, hour % 24);
 }
 
 float Season::spread() const {
