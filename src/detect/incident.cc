@@ -36,6 +36,11 @@ void Incident::meet(std::uint64_t key, const Sighting& s) {
   count_distinct(countries, country_count, s.country);
 }
 
+bool Incidents::has_place(std::uint64_t place, std::uint64_t id) const {
+  const std::uint64_t* found = places_.find(place);
+  return found != nullptr && *found == id;
+}
+
 Incident* Incidents::by_place(const Sighting& s, Second now, bool by_network) {
   const std::uint64_t places[] = {
       s.address == 0 ? 0 : mix(kAddressSeed, s.address),
@@ -93,6 +98,9 @@ Incidents::Told Incidents::take(const Verdict& verdict, const Sighting& s, std::
   const bool more = verdict.score >= incident->score_told + kRise ||
                     severity > incident->severity || (families & ~incident->families) != 0;
   if (news == News::kNone && more) news = News::kChanged;
+  // Each further source of a story is news: whoever blocks sources must hear of it.
+  const bool known = s.address == 0 || has_place(mix(kAddressSeed, s.address), incident->id);
+  if (news == News::kNone && by_source && !many_sources && !known) news = News::kChanged;
   const auto fresh = static_cast<std::uint16_t>(families & ~incident->families);
 
   incident->last = s.now;

@@ -77,6 +77,7 @@ class Incidents {
   const BoundedTable<std::uint64_t>& places() const { return places_; }
 
  private:
+  bool has_place(std::uint64_t place, std::uint64_t id) const;
   Incident* by_place(const Sighting& sighting, Second now, bool by_network);
   void remember_places(const Incident& incident, const Sighting& sighting, bool by_network);
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr float kRho = 2.2F;
 constexpr float kThreshold = 11, kThresholdYoung = 15;
+constexpr float kRequestsMin = 8;  // of seven times a record, whatever their size
 constexpr float kTimesRecord = 1.6F, kTimesRecordYoung = 2;
 constexpr std::uint32_t kYoung = 8 * kDay;
 constexpr std::uint32_t kRecordDaysMin = 3;
@@ -108,13 +109,14 @@ Maybe TokenSpike::windows(const Sighting& s, KeyState& key, const Peers& peers) 
     const Sums sums = key.windows.sums(rule.span, s.now);
     const float expected = hour * rule.hours;
     if (rule.span == k1Hour && expected > 0) ratio_hour = sums.tokens / expected;
-    if (sums.requests < rule.requests_min || expected <= 0) continue;
+    if (sums.requests < kRequestsMin || expected <= 0) continue;
     const float record = key.record(rule.span, peers.usual_record(rule.span, false));
     if (record <= 0) continue;
     const float z = key.records.z(rule.span, sums.tokens), times = sums.tokens / record;
+    const bool enough = sums.requests >= rule.requests_min;
     const bool significant = (times >= burst && z >= 2.5F) || z >= 3.4F;
     if (sums.tokens >= rule.times_season * expected && times >= rule.times_record * more &&
-        significant) {
+        enough && significant) {
       return tell(rule.span, sums, record, expected, z);
     }
     const float floor = young ? peers.usual_record(rule.span, false) : 0;

@@ -15,8 +15,11 @@ constexpr Second kQuietAfter = 6 * kHour;
 constexpr Second kInTurns = 15 * 60;  // home within so long: both are at it
 constexpr double kContextMax = 4.6, kContextMaxMachineAbroad = 6.8, kContextMaxInTurns = 8;
 constexpr double kContextMaxMachineCloud = 5.9;  // services move from cloud to cloud
-constexpr double kContextMaxOwnOperator = 5.2;   // another region of the same cloud
-constexpr float kKnowsItself = 20;               // requests at home before its habits say anything
+// Who shares a key uses it in turns by nature.
+constexpr double kContextMaxShared = 5.2;
+constexpr int kSharedAddressBits = 8;
+constexpr double kContextMaxOwnOperator = 5.2;  // another region of the same cloud
+constexpr float kKnowsItself = 30;              // requests at home before its habits say anything
 
 // P(log residual >= r) for hours of spread s: log-normal with a 7 % wide tail.
 double tail(double r, double s) {
@@ -126,6 +129,8 @@ Maybe VisitorCase::visit(const Sighting& s, KeyState& key, const Peers& peers, c
   double most = kContextMax;
   if (own_operator_) {
     most = kContextMaxOwnOperator;
+  } else if (abroad_ && alternations_ >= 2 && key.profile.address_bits() > kSharedAddressBits) {
+    most = kContextMaxShared;
   } else if (abroad_ && alternations_ >= 2 && !moves) {
     most = kContextMaxInTurns;
   } else if (machine_abroad) {
@@ -152,7 +157,8 @@ Maybe VisitorCase::visit(const Sighting& s, KeyState& key, const Peers& peers, c
                      : score >= config.high_score   ? Severity::kHigh
                                                     : Severity::kMedium;
   // One nature alone is no proof, unless the key does not travel or home is at work as well.
-  const bool one_nature = std::min(context, sum.behaviour) < 0.5;
+  const int natures = (context >= 0.5 ? 1 : 0) + sum.strong;
+  const bool one_nature = natures < 2 || sum.behaviour < 0.5;
   const bool proven = machine_abroad || alternations_ >= 2;
   if (one_nature && !proven) verdict.severity = Severity::kMedium;
   if (config.geography_stale) verdict.severity = Severity::kMedium;
@@ -217,12 +223,12 @@ double VisitorCase::volume(const Sighting& s, KeyState& key) {
     const Sums mine = windows_.sums(span, s.now);
     for (const auto& [amount, record] : {std::pair{mine.tokens, key.records.tokens(span)},
                                          std::pair{mine.requests, key.records.requests(span)}}) {
-      if (record <= 0 || amount <= record) continue;
+      if (record <= 0 || amount <= record || key.records.days() < 2) continue;
       most = std::max(most, 1.0 + 2 * std::log(static_cast<double>(amount / record)));
     }
   }
   const double value = std::clamp(most, -0.7, 5.0);
-  return requests_ < 6 ? 0.4 * value : value;
+  return value * std::min(1.0, 0.25 + 0.75 * requests_ / 12.0);
 }
 
 double VisitorCase::size_shift(const KeyState& key, bool& longer) const {
@@ -255,11 +261,12 @@ void VisitorCase::add_behaviour(Sum& sum, Verdict& verdict, const Sighting& s, K
     if (value == 0) return 0.0;
     verdict.add(name, value);
     sum.behaviour += value;
+    if (value >= 0.9) ++sum.strong;
     return value;
   };
   sum.volume = add("volume", volume(s, key));
   sum.hopping = add("hopping", hopping());
-  if (static_cast<float>(key.profile.requests) >= kKnowsItself) {
+  if (static_cast<float>(key.profile.requests) >= kKnowsItself && key.records.days() >= 2) {
     if (model_count_ > 0) {
       add("models", std::min(3.0, 1.6 + 0.5 * (model_count_ - 1.0)));
     } else if (answered_ >= 8) {
@@ -279,10 +286,10 @@ void VisitorCase::add_behaviour(Sum& sum, Verdict& verdict, const Sighting& s, K
   const double active = key.season.active_probability(s.now);
   if (key.season.has_schedule() && active < 0.2 && key.age(s.now) > 3 * kDay) {
     double silent = std::min(3.0, -std::log(active) - 0.7);
-    if (abroad_ && !in_datacentre_) silent *= 0.35;  // it may be day where they are
+    if (abroad_) silent *= in_datacentre_ ? 0.6 : 0.35;  // it may be day where they are
     sum.silent = add("silent_hour", std::max(0.0, silent));
   }
-  if (refused_ >= 2) {
+  if (refused_ >= 2 && refused_ * 20 > requests_) {
     const bool many = refused_ * 5 > requests_;
     sum.refusals =
         add("refusals", std::min(2.5, (0.5 + 0.35 * std::log(refused_)) * (many ? 2 : 1)));

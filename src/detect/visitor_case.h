@@ -39,6 +39,7 @@ class VisitorCase {
  private:
   struct Sum {
     double context = 0, behaviour = 0, volume = 0, hopping = 0, silent = 0, refusals = 0, size = 0;
+    int strong = 0;  // terms of behaviour of at least 0.9
   };
   void begin(const Sighting& sighting, const KeyState& key);
   void count(const Sighting& sighting, const KeyState& key, const Peers& peers);
