@@ -7,6 +7,7 @@ namespace sallyport::detect {
 namespace {
 constexpr std::uint32_t kMachineAfter = 3 * kDay, kMachineRequests = 60;
 constexpr int kMachineAddressBits = 6;
+constexpr Second kStrangeFor = 20 * kHour;
 // Who lives in no data centre and sleeps may be a person behind one office address.
 constexpr int kSleeplessHours = 20;
 constexpr float kPeersShare = 0.12F;
@@ -17,6 +18,18 @@ bool KeyState::machine(Second now) const {
   if (networks.all_datacentre()) return networks.home_countries() <= 2;
   return profile.address_bits() <= kMachineAddressBits && networks.homes() <= 2 &&
          season.active_hours() >= kSleeplessHours;
+}
+
+bool KeyState::strange_address(const Sighting& s) {
+  const std::uint64_t bit = std::uint64_t{1} << (s.address & 63);
+  if (s.address == 0 || !s.datacentre || (profile.addresses & bit) != 0) return false;
+  if (!machine(s.now) || profile.address_bits() > kMachineAddressBits) return false;
+  if (strange_addresses == 0) strange_since = s.now;
+  strange_addresses |= bit;
+  if (s.now - strange_since < kStrangeFor || incident.grave(s.now)) return true;
+  profile.addresses |= strange_addresses;
+  strange_addresses = 0;
+  return false;
 }
 
 float KeyState::expected_requests(Second now) const {

@@ -45,6 +45,14 @@ struct KeyState {
   PromptInjection injection;
   IncidentRef incident;
 
+  // Addresses of a machine that has had but a few, seen since `strange_since`; hashed bits.
+  std::uint64_t strange_addresses = 0;
+  Second strange_since = 0, unused = 0;
+
+  // Does a machine of few addresses suddenly have another, in a cloud where anybody can rent? After
+  // a day without an incident it is one of its own.
+  bool strange_address(const Sighting& sighting);
+
   std::uint32_t age(Second now) const { return now - since; }
   float days(Second now) const { return static_cast<float>(age(now)) / static_cast<float>(kDay); }
   // Lives in data centres, or has few addresses and never sleeps: it does not travel.

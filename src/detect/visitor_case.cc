@@ -70,11 +70,11 @@ void VisitorCase::meet_network(const Sighting& s, const KeyState& key, const Pee
   novelty_ = network_count_ == 1 ? novelty : std::max(novelty_, novelty);
   abroad_ = abroad_ || foreign;
 
-  const std::uint32_t others = peers.keys_at(s.network);
+  const std::uint32_t others = s.strange ? 0 : peers.keys_at(s.network);
   const float organisation = others >= 2 ? -1.5F : others == 1 ? -0.8F : 0;
   // The least innocent of the networks counts.
   organisation_ = network_count_ == 1 ? organisation : std::max(organisation_, organisation);
-  const std::uint32_t mates = peers.movers(s.network, key.id, s.now);
+  const std::uint32_t mates = s.strange ? 0 : peers.movers(s.network, key.id, s.now);
   const float moved = mates >= 3 ? -3.0F : mates >= 2 ? -1.5F : 0;
   mates_ = network_count_ == 1 ? moved : std::max(mates_, moved);
 

@@ -206,8 +206,8 @@ void Watch::Parts::close_day(KeyState& key) {
 }
 
 void Watch::Parts::learn(const Sighting& s, KeyState& key, KnownNetworks::Standing standing) {
-  if (standing == KnownNetworks::Standing::kVisitor) {
-    peers.moved(s.network, key.id, s.now);
+  if (standing == KnownNetworks::Standing::kVisitor || s.strange) {
+    if (!s.strange) peers.moved(s.network, key.id, s.now);
     // Who travels goes on working: without this the hours away would look silent, and home a surge.
     if (key.incident.grave(s.now)) return;
     key.season.add(s.now, s.new_tokens(), s.requests);
@@ -235,12 +235,14 @@ void Watch::Parts::learn(const Sighting& s, KeyState& key, KnownNetworks::Standi
   if (s.status == 403 && key.profile.denied < 0xFFFF) ++key.profile.denied;
 }
 
-void Watch::Parts::key(const Sighting& s, KeyEntry& entry) {
+void Watch::Parts::key(const Sighting& given, KeyEntry& entry) {
   KeyState& key = entry.state;
-  key.season.pass(s.now);
+  key.season.pass(given.now);
   close_day(key);
-  const auto standing = key.networks.meet(s, key.since, key.incident.grave(s.now));
-  const bool visitor = standing == KnownNetworks::Standing::kVisitor;
+  const auto standing = key.networks.meet(given, key.since, key.incident.grave(given.now));
+  Sighting s = given;
+  s.strange = standing == KnownNetworks::Standing::kHome && key.strange_address(s);
+  const bool visitor = standing == KnownNetworks::Standing::kVisitor || s.strange;
   key.windows.add(s.now, s.new_tokens(), s.requests);
 
   if (visitor) tell(key.visitors.visit(s, key, peers, config), s, &key);
