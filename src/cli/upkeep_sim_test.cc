@@ -98,6 +98,10 @@ struct World {
     const auto now = upkeep->find("openai")->current();
     return now ? now->provider_key_id : "";
   }
+  bool rotated() const {
+    const auto last = upkeep->find("openai")->status().last;
+    return last && last->state == provider::Rotation::State::kDone;
+  }
   const Event* about(std::string_view action, const std::string& key) const {
     for (const Event& event : recorder.events) {
       if (event.action == action && event.provider_key_id == key) return &event;
@@ -147,7 +151,8 @@ TEST(UpkeepSim, ARotationByCommandReplacesTheKeyAndMeasuresItsDeath) {
   world.start(world.lease(), false);
   play<World>(
       world.loop, world, +[](World& w) -> Task<void> {
-        auto waiting = until(w.loop, [&w] { return !w.key().empty(); });
+        // In use before the first rotation is over; until then another is refused.
+        auto waiting = until(w.loop, [&w] { return w.rotated(); });
         const bool begun = co_await waiting;
         EXPECT_TRUE(begun);
         const std::string old = w.key();
