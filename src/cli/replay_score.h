@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How good were the findings? Compares them with a truth file: JSON lines
-// {"kind":"attack"|"benign","shape","detectors":[..],"from","until","deadline","api_key_id"?,"ips"?}.
+// {"kind":"attack"|"benign","shape","detectors":[..],"from","until","deadline","api_key_id"?,
+// "ips"?}.
 // Only high and critical findings count as alarms. One false alarm is one key (or address) and
 // hour; the unit is false alarms per 100 key-days.
 #pragma once

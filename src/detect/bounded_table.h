@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers to values, at most so many: at the limit the one that was not used longest goes. Entries
-// that have proved themselves (promote()) form a second queue, which newcomers cannot push out as
-// long as they fill more than an eighth of the table themselves. Grows with use; values do not
-// move. The order of both queues is part of a saved state, so a restart forgets the same ones.
+// Numbers to values, at most so many: at the limit one that was not used for long goes - exactly
+// the longest where kExact says so; else by second chance, which leaves the neighbours' memory
+// alone when an entry is used. Entries that have proved themselves (promote()) form a second queue,
+// which newcomers cannot push out as long as they fill more than an eighth of the table themselves.
+// Grows with use; values do not move. The order of both queues is part of a saved state, so a
+// restart forgets the same ones.
 #pragma once
 
 #include <algorithm>
@@ -14,13 +16,13 @@
 
 namespace sallyport::detect {
 
-template <class Value>
+template <class Value, bool kExact = false>
 class BoundedTable {
  public:
   static constexpr std::uint32_t kNone = 0xFFFFFFFF;
 
   explicit BoundedTable(std::size_t entries_max)
-      : entries_max_(std::max<std::size_t>(entries_max, 8)), index_(16, kNone) {}
+      : entries_max_(std::max<std::size_t>(entries_max, 8)), index_(16) {}
 
   Value* find(std::uint64_t key) {
     const std::uint32_t at = place_of(key);
@@ -31,6 +33,14 @@ class BoundedTable {
     return at == kNone ? nullptr : &nodes_[at].value;
   }
 
+  // Asks for all of an entry's memory at once: with many keys the wait for it is most of the work.
+  void prefetch(std::uint64_t key) const {
+    const std::uint32_t at = place_of(key);
+    if (at == kNone) return;
+    const auto* begin = reinterpret_cast<const char*>(&nodes_[at].value);
+    for (std::size_t i = 0; i < sizeof(Value); i += 64) __builtin_prefetch(begin + i, 1);
+  }
+
   // The entry, as the most recently used one; made if it is not there. `evicted` is called with the
   // entry that has to go for it.
   template <class Evicted>
@@ -38,9 +48,11 @@ class BoundedTable {
     std::uint32_t at = place_of(key);
     if (at == kNone) {
       at = make(key, std::forward<Evicted>(evicted));
-    } else if (queues_[nodes_[at].proven].newest != at) {
+    } else if constexpr (kExact) {
       unlink(at);
       link(at);
+    } else {
+      nodes_[at].used = 1;
     }
     return nodes_[at].value;
   }
@@ -54,6 +66,12 @@ class BoundedTable {
     unlink(at);
     nodes_[at].proven = 1;
     link(at);
+  }
+
+  void restore(std::uint64_t key, std::uint32_t marks) {
+    if ((marks & 1) != 0) promote(key);
+    const std::uint32_t at = place_of(key);
+    if (at != kNone) nodes_[at].used = marks >> 1 & 1;
   }
 
   void erase(std::uint64_t key) {
@@ -73,12 +91,12 @@ class BoundedTable {
     return at == kNone ? nullptr : &nodes_[at].value;
   }
 
-  // From the longest unused to the last used, newcomers first.
+  // In the order of the queues, newcomers first; with the marks that restore() takes.
   template <class Visit>
   void each(Visit&& visit) const {
     for (std::uint32_t proven = 0; proven < 2; ++proven) {
       for (std::uint32_t at = queues_[proven].oldest; at != kNone; at = nodes_[at].newer) {
-        visit(nodes_[at].key, nodes_[at].value, proven != 0);
+        visit(nodes_[at].key, nodes_[at].value, (proven | nodes_[at].used << 1));
       }
     }
   }
@@ -87,7 +105,7 @@ class BoundedTable {
   struct Node {
     std::uint64_t key = 0;
     std::uint32_t older = kNone, newer = kNone;
-    std::uint32_t proven = 0;
+    std::uint16_t proven = 0, used = 0;
     Value value{};
   };
   struct Queue {
@@ -95,13 +113,22 @@ class BoundedTable {
     std::size_t size = 0;
   };
 
+  // With some bits of the key, so that a search touches no entry but the right one.
+  struct Place {
+    std::uint32_t at = kNone;
+    std::uint32_t tag = 0;
+  };
+
+  static std::uint32_t tag_of(std::uint64_t key) { return static_cast<std::uint32_t>(key >> 8); }
+
   std::size_t slot(std::uint64_t key) const {
     return (key * 0x9E3779B97F4A7C15ULL >> 20) & (index_.size() - 1);
   }
 
   std::uint32_t place_of(std::uint64_t key) const {
-    for (std::size_t i = slot(key); index_[i] != kNone; i = (i + 1) & (index_.size() - 1)) {
-      if (nodes_[index_[i]].key == key) return index_[i];
+    const std::uint32_t tag = tag_of(key);
+    for (std::size_t i = slot(key); index_[i].at != kNone; i = (i + 1) & (index_.size() - 1)) {
+      if (index_[i].tag == tag && nodes_[index_[i].at].key == key) return index_[i].at;
     }
     return kNone;
   }
@@ -110,7 +137,14 @@ class BoundedTable {
   std::uint32_t make(std::uint64_t key, Evicted&& evicted) {
     if (size() >= entries_max_) {
       const bool young = queues_[0].size > entries_max_ / 8 || queues_[1].oldest == kNone;
-      const std::uint32_t out = queues_[young ? 0 : 1].oldest;
+      const Queue& queue = queues_[young ? 0 : 1];
+      while (nodes_[queue.oldest].used != 0) {
+        const std::uint32_t spared = queue.oldest;
+        nodes_[spared].used = 0;
+        unlink(spared);
+        link(spared);
+      }
+      const std::uint32_t out = queue.oldest;
       evicted(nodes_[out].value);
       erase(nodes_[out].key);
     }
@@ -124,6 +158,7 @@ class BoundedTable {
     }
     nodes_[at].key = key;
     nodes_[at].proven = 0;
+    nodes_[at].used = 0;
     if (size() * 2 > index_.size()) rebuild(at);
     put(key, at);
     link(at);
@@ -132,12 +167,12 @@ class BoundedTable {
 
   void put(std::uint64_t key, std::uint32_t at) {
     std::size_t i = slot(key);
-    while (index_[i] != kNone) i = (i + 1) & (index_.size() - 1);
-    index_[i] = at;
+    while (index_[i].at != kNone) i = (i + 1) & (index_.size() - 1);
+    index_[i] = {.at = at, .tag = tag_of(key)};
   }
 
   void rebuild(std::uint32_t without) {
-    index_.assign(index_.size() * 2, kNone);
+    index_.assign(index_.size() * 2, Place{});
     for (std::uint32_t proven = 0; proven < 2; ++proven) {
       for (std::uint32_t at = queues_[proven].oldest; at != kNone; at = nodes_[at].newer) {
         if (at != without) put(nodes_[at].key, at);
@@ -149,15 +184,15 @@ class BoundedTable {
   void remove_from_index(std::uint64_t key) {
     const std::size_t mask = index_.size() - 1;
     std::size_t i = slot(key);
-    while (nodes_[index_[i]].key != key) i = (i + 1) & mask;
-    for (std::size_t j = (i + 1) & mask; index_[j] != kNone; j = (j + 1) & mask) {
-      const std::size_t home = slot(nodes_[index_[j]].key);
+    while (nodes_[index_[i].at].key != key) i = (i + 1) & mask;
+    for (std::size_t j = (i + 1) & mask; index_[j].at != kNone; j = (j + 1) & mask) {
+      const std::size_t home = slot(nodes_[index_[j].at].key);
       if (((j - home) & mask) >= ((j - i) & mask)) {
         index_[i] = index_[j];
         i = j;
       }
     }
-    index_[i] = kNone;
+    index_[i] = Place{};
   }
 
   void link(std::uint32_t at) {
@@ -180,7 +215,7 @@ class BoundedTable {
   }
 
   std::size_t entries_max_;
-  std::vector<std::uint32_t> index_;
+  std::vector<Place> index_;
   std::deque<Node> nodes_;
   std::vector<std::uint32_t> free_;
   Queue queues_[2];

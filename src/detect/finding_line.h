@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A finding as the contract spells it (docs/detectors.md), one JSON object on a line:
-// {"time_utc","detector","severity","api_key_id","ip","geo","asn","score","summary","evidence":{...},
-// "tags":[...],"incident_id"}.
+// {"time_utc","detector","severity","api_key_id","ip","geo","asn","score","summary",
+// "evidence":{...},"tags":[...],"incident_id"}.
 #pragma once
 
 #include <string>

@@ -71,8 +71,8 @@ class Incidents {
   std::size_t size() const { return open_.size(); }
 
   // For state_file.cc.
-  BoundedTable<Incident>& table() { return open_; }
-  const BoundedTable<Incident>& table() const { return open_; }
+  BoundedTable<Incident, true>& table() { return open_; }
+  const BoundedTable<Incident, true>& table() const { return open_; }
   BoundedTable<std::uint64_t>& places() { return places_; }
   const BoundedTable<std::uint64_t>& places() const { return places_; }
 
@@ -81,7 +81,7 @@ class Incidents {
   Incident* by_place(const Sighting& sighting, Second now, bool by_network);
   void remember_places(const Incident& incident, const Sighting& sighting, bool by_network);
 
-  BoundedTable<Incident> open_;         // by id
+  BoundedTable<Incident, true> open_;   // by id
   BoundedTable<std::uint64_t> places_;  // address, /24, ASN -> id
 };
 

@@ -26,17 +26,17 @@ class Writer {
     static_assert(std::is_trivially_copyable_v<T>);
     out_.append(reinterpret_cast<const char*>(&value), sizeof(T));
   }
-  template <class Value, class Each>
-  void table(const BoundedTable<Value>& table, Each&& each) {
+  template <class Value, bool kExact, class Each>
+  void table(const BoundedTable<Value, kExact>& table, Each&& each) {
     put(static_cast<std::uint64_t>(table.size()));
-    table.each([&](std::uint64_t key, const Value& value, bool proven) {
+    table.each([&](std::uint64_t key, const Value& value, std::uint32_t marks) {
       put(key);
-      put(static_cast<std::uint8_t>(proven ? 1 : 0));
+      put(static_cast<std::uint8_t>(marks));
       each(value);
     });
   }
-  template <class Value>
-  void table(const BoundedTable<Value>& all) {
+  template <class Value, bool kExact>
+  void table(const BoundedTable<Value, kExact>& all) {
     table(all, [this](const Value& value) { put(value); });
   }
 
@@ -65,21 +65,21 @@ class Reader {
     rest_.remove_prefix(size);
     return true;
   }
-  template <class Value, class Each>
-  bool table(BoundedTable<Value>& table, Each&& each) {
+  template <class Value, bool kExact, class Each>
+  bool table(BoundedTable<Value, kExact>& table, Each&& each) {
     std::uint64_t count = 0;
     if (!get(count)) return false;
     for (std::uint64_t i = 0; i < count; ++i) {
       std::uint64_t key = 0;
-      std::uint8_t proven = 0;
-      if (!get(key) || !get(proven) || proven > 1) return false;
+      std::uint8_t marks = 0;
+      if (!get(key) || !get(marks) || marks > 3) return false;
       if (!each(table.touch(key))) return false;
-      if (proven != 0) table.promote(key);
+      table.restore(key, marks);
     }
     return true;
   }
-  template <class Value>
-  bool table(BoundedTable<Value>& all) {
+  template <class Value, bool kExact>
+  bool table(BoundedTable<Value, kExact>& all) {
     return table(all, [this](Value& value) { return get(value); });
   }
   bool done() const { return rest_.empty(); }

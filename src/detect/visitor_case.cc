@@ -277,7 +277,7 @@ void VisitorCase::add_behaviour(Sum& sum, Verdict& verdict, const Sighting& s, K
     } else if (answered_ > 0) {
       add("purpose", -0.3);
     }
-    if (strange_endpoints_ > 0) add("endpoint", 1);
+    if (strange_endpoints_ > 0) add("endpoint", 1.6);
   }
   bool longer = false;
   const double shift = add("sizes", size_shift(key, longer));
@@ -293,7 +293,7 @@ void VisitorCase::add_behaviour(Sum& sum, Verdict& verdict, const Sighting& s, K
     const bool many = refused_ * 5 > requests_;
     sum.refusals =
         add("refusals", std::min(2.5, (0.5 + 0.35 * std::log(refused_)) * (many ? 2 : 1)));
-    if (denied_ >= 2 && key.profile.denied == 0) add("denied", 0.8);
+    if (denied_ >= 2 && key.profile.denied == 0) add("denied", 1.2);
   }
 }
 

@@ -130,6 +130,7 @@ void Watch::Parts::observe(const Event& record) {
   }
   ++counts.observed;
   event = &record;
+  if (record.api_key_id) keys.prefetch(key_hash(*record.api_key_id));
   end_incidents(now);
   if (record.kind == Kind::kProgress || record.kind == Kind::kBreaker) return;
   Sighting sighting = decoder.decode(record, now);
