@@ -38,7 +38,7 @@ bool CredentialStuffing::in_good_standing(const Sighting& s, const Source& sourc
 }
 
 CredentialStuffing::Found CredentialStuffing::failure(const Sighting& s, std::uint64_t claimed,
-                                                      float times) {
+                                                      float times, bool ours) {
   Found found;
   if (s.address == 0) return found;
   Source& source = sources_.touch(s.address);
@@ -57,7 +57,8 @@ CredentialStuffing::Found CredentialStuffing::failure(const Sighting& s, std::ui
   verdict.family = Family::kCredentialStuffing;
   verdict.score = 5.5 + std::log(std::max(source.fast / kFastMost, source.slow / kSlowMost));
   const int claims = std::popcount(source.claimed);
-  verdict.severity = Severity::kHigh;
+  const bool deploy = ours && claims > 0 && claims <= 2;
+  verdict.severity = deploy ? Severity::kMedium : Severity::kHigh;
   verdict.words = "one source is refused again and again";
   verdict.add("refusals_10min", source.fast);
   verdict.add("refusals_3h", source.slow);

@@ -46,8 +46,9 @@ class CredentialStuffing {
       : sources_(sources_max), subnets_(sources_max / 4) {}
 
   void success(const Sighting& sighting);
-  // `claimed`: hash of the key that was claimed, 0 where the record does not tell.
-  Found failure(const Sighting& sighting, std::uint64_t claimed, float times);
+  // `claimed`: hash of the key that was claimed, 0 where the record does not tell. `ours`: keys of
+  // the organisation are at home in this network; one old key from there is rather a broken deploy.
+  Found failure(const Sighting& sighting, std::uint64_t claimed, float times, bool ours);
   Maybe limited(const Sighting& sighting, float times);
 
   // For state_file.cc.

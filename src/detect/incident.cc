@@ -100,7 +100,9 @@ Incidents::Told Incidents::take(const Verdict& verdict, const Sighting& s, std::
   if (news == News::kNone && more) news = News::kChanged;
   // Each further source of a story is news: whoever blocks sources must hear of it.
   const bool known = s.address == 0 || has_place(mix(kAddressSeed, s.address), incident->id);
-  if (news == News::kNone && by_source && !many_sources && !known) news = News::kChanged;
+  if (news == News::kNone && by_source && !many_sources && !known && !s.network_is_ours) {
+    news = News::kChanged;
+  }
   const auto fresh = static_cast<std::uint16_t>(families & ~incident->families);
 
   incident->last = s.now;

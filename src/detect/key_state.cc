@@ -9,7 +9,7 @@ constexpr std::uint32_t kMachineAfter = 3 * kDay, kMachineRequests = 60;
 constexpr int kMachineAddressBits = 6;
 constexpr Second kStrangeFor = 20 * kHour;
 // Who lives in no data centre and sleeps may be a person behind one office address.
-constexpr int kSleeplessHours = 20;
+constexpr int kSleeplessHours = 23;
 constexpr float kPeersShare = 0.12F;
 }  // namespace
 

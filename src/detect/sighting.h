@@ -32,6 +32,7 @@ struct Sighting {
   std::uint32_t asn = 0;      // 0: unknown
   std::uint16_t country = 0;  // two letters; 0: unknown
   std::uint32_t operated_by = 0;  // the ASN, or who owns a well-known range; 0: unknown
+  bool network_is_ours = false;   // some key is at home there
   bool strange = false;           // an address its key never had, in a network that is home
   bool datacentre = false;
 

@@ -14,7 +14,7 @@ namespace {
 constexpr Second kQuietAfter = 6 * kHour;
 constexpr Second kInTurns = 15 * 60;  // home within so long: both are at it
 constexpr double kContextMax = 4.6, kContextMaxMachineAbroad = 6.8, kContextMaxInTurns = 8;
-constexpr double kContextMaxMachineCloud = 5.9;  // services move from cloud to cloud
+constexpr double kContextMaxMachineCloud = 5.2;  // services move from cloud to cloud
 // Who shares a key uses it in turns by nature.
 constexpr double kContextMaxShared = 5.2;
 constexpr int kSharedAddressBits = 8;
@@ -218,7 +218,10 @@ double VisitorCase::volume(const Sighting& s, KeyState& key) {
   const double of_hour = -std::log(tail(std::log((hour + 1) / usual), spread)) - 1.4;
   const double of_quarter =
       -std::log(tail(std::log((quarter + 1) / (usual / 4)), spread + 0.4)) - 1.4;
-  double most = std::max(of_hour, of_quarter);
+  // Twice the usual may be significant and is still no surge.
+  const double times = std::max(hour / usual, quarter / (usual / 4));
+  const double effect = 0.7 + 3 * std::max(0.0, std::log(times / 2));
+  double most = std::min(std::max(of_hour, of_quarter), effect);
   for (const std::size_t span : {k5Min, k15Min, k1Hour}) {
     const Sums mine = windows_.sums(span, s.now);
     for (const auto& [amount, record] : {std::pair{mine.tokens, key.records.tokens(span)},

@@ -134,6 +134,7 @@ void Watch::Parts::observe(const Event& record) {
   end_incidents(now);
   if (record.kind == Kind::kProgress || record.kind == Kind::kBreaker) return;
   Sighting sighting = decoder.decode(record, now);
+  sighting.network_is_ours = peers.keys_at(sighting.network) > 0;
   switch (record.kind) {
     case Kind::kAdmin:
       return admin(sighting);
@@ -184,7 +185,8 @@ void Watch::Parts::source(const Sighting& s) {
                                   : event->api_key_id ? hash(*event->api_key_id)
                                                       : 0;
     const bool worked = claimed != 0 && credentials.find(claimed) != nullptr;
-    const auto found = stuffing.failure(s, claimed, worked ? times * kOldCredential : times);
+    const auto found =
+        stuffing.failure(s, claimed, worked ? times * kOldCredential : times, s.network_is_ours);
     tell(found.one, s, nullptr);
     if (!worked) tell(found.many, s, nullptr, true);
   } else if (s.limited && !event->api_key_id) {
