@@ -119,7 +119,8 @@ class Loader {
       const std::string name = shown.empty() ? key.text : shown + "." + key.text;
       if (looks_like_provider_key(key.text)) continue;  // told already, and not to be repeated
       if (!is_field_name(key.text)) {
-        tell(key, printable_path(name), "unknown field");
+        tell(key, shown_path(shown, key.text),
+             "unknown field; a name has no dot and no bracket, write the section");
         continue;
       }
       if (refuse_unavailable(child, name, key)) continue;
@@ -133,7 +134,7 @@ class Loader {
         where_[name] = {key.line, key.column};
         walk_list(value, child, name);
       } else {
-        tell(key, printable_path(name), "unknown field" + hint(schema, key.text));
+        tell(key, shown_path(shown, key.text), "unknown field" + hint(schema, key.text));
       }
     }
   }
@@ -211,9 +212,9 @@ class Loader {
                                [&](const Field& field) { return field.path.starts_with(prefix); });
   }
 
-  static std::string printable_path(const std::string& name) {
-    std::string shown = printable(name);
-    return shown.substr(1, shown.size() - 2);
+  // The sections before it are known; the name itself may be a key that was pasted there.
+  static std::string shown_path(const std::string& section, const std::string& name) {
+    return (section.empty() ? "" : section + ".") + shown_name(name);
   }
 
   // "; did you mean http.head_bytes_max?" from the names that may stand here, then from everywhere.

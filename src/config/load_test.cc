@@ -255,5 +255,32 @@ TEST_F(LoadTest, ReloadOfABrokenFileTellsAndKeeps) {
             "f:2:8: keys.lief: unknown field; did you mean keys.life?");
 }
 
+// A key that was pasted where a name belongs is not repeated.
+TEST_F(LoadTest, ANameIsShownOnlyWhenItCannotBeASecret) {
+  const struct {
+    const char* text;
+    const char* told;
+  } cases[] = {
+      {"keys: {lief: 8h}", "f:2:8: keys.lief: unknown field"},
+      {"a_name_of_32_bytes_that_is_shown: 1", "a_name_of_32_bytes_that_is_shown: unknown field"},
+      {"a_name_of_33_bytes_that_is_hidden: 1", "f:2:1: (a name that is not shown): unknown field"},
+      {"keys: {sk-sp1-S3CRET: 8h}", "f:2:8: keys.(a name that is not shown): unknown field"},
+      {"S3CRET: 8h", "f:2:1: (a name that is not shown): unknown field"},
+      {"ab.S3CRET: 8h", "f:2:1: (a name that is not shown): unknown field"},
+      {"upstream: [{S3CRET: 1}]", "upstream[0].(a name that is not shown): unknown field"},
+      {"{S3CRET: 1, S3CRET: 2}", "duplicate field (a name that is not shown)"},
+      {"keys: {S3CRET: 1, S3CRET: 2}", "duplicate field (a name that is not shown)"},
+  };
+  for (const auto& c : cases) {
+    const std::string first = c.text[0] == '{' ? "\n" : "version: 1\n";
+    const LoadResult loaded = load(first + c.text + "\n");
+    ASSERT_FALSE(loaded) << c.text;
+    std::string all;
+    for (const Problem& problem : loaded.error()) all += format_problem("f", problem) + "\n";
+    EXPECT_TRUE(all.contains(c.told)) << c.text << "\n" << all;
+    EXPECT_FALSE(all.contains("S3CRET")) << c.text << "\n" << all;
+  }
+}
+
 }  // namespace
 }  // namespace sallyport::config

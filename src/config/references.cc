@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
@@ -155,6 +156,15 @@ std::string printable(std::string_view text) {
     out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
   }
   return out + (text.size() > 40 ? "...\"" : "\"");
+}
+
+std::string shown_name(std::string_view name) {
+  constexpr std::size_t kNameBytesMax = 32;
+  const bool shown =
+      !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+      });
+  return shown ? std::string(name) : "(a name that is not shown)";
 }
 
 }  // namespace sallyport::config

@@ -50,4 +50,8 @@ std::optional<std::size_t> find_provider_key(std::string_view text);
 // secret.
 std::string printable(std::string_view text);
 
+// The name of a field that is not known: as it stands when it is [a-z0-9_] and at most 32 bytes.
+// Anything else may be a secret that was pasted in the wrong place, and is not shown.
+std::string shown_name(std::string_view name);
+
 }  // namespace sallyport::config

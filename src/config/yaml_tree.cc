@@ -120,7 +120,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (key.text == "<<") return tell_key("merge keys (<<) are not allowed; write the fields out");
     for (const auto& [earlier, unused] : parent.node.members) {
       if (earlier.text != key.text) continue;
-      return tell_key("duplicate field " + printable(key.text) + "; it already stands on line " +
+      return tell_key("duplicate field " + shown_name(key.text) + "; it already stands on line " +
                       std::to_string(earlier.line));
     }
     if (value.kind == YamlNode::Kind::kNull) {  // yaml-cpp says it stands on the next line
