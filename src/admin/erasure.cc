@@ -38,12 +38,18 @@ Result<std::size_t> Erasure::carry_out(const Wish& wish) {
   if (!record_durably(parts_.recorder, std::move(event))) {
     return fail(Code::kUnavailable, "the journal cannot write; nothing was erased");
   }
+  if (const auto begun = parts_.columns.begin_forgetting(); !begun) {
+    return std::unexpected(begun.error());
+  }
   const Result<std::size_t> gone =
       wish.key ? parts_.forget_key(*wish.key) : parts_.forget_days_before(*wish.before);
   // Whatever came of it, nothing that may be gone stays in what was made of it.
-  const Result<void> columns = parts_.columns.forget(wish.key, wish.before);
+  const Result<void> columns =
+      parts_.columns.forget({.key = wish.key, .since = wish.since, .before = wish.before});
   if (!gone) return gone;
   if (!columns) return std::unexpected(columns.error());
+  const Result<void> wiped = parts_.wipe_traces();
+  if (!wiped) return std::unexpected(wiped.error());
   return gone;
 }
 
@@ -83,15 +89,19 @@ Task<net::ServerResponse> Erasure::erase(AdminRequest request) {
 }
 
 Result<std::size_t> Erasure::carry_out_policy() {
+  // Of an erasure before that could not.
+  if (const auto wiped = parts_.wipe_traces(); !wiped) return std::unexpected(wiped.error());
+  if (parts_.keep.count() == 0) return 0;
   Wish wish;
   wish.before = day_begin(parts_.clock.now() - parts_.keep);
-  const Result<bool> any = parts_.any_day_before(*wish.before);
-  if (!any) return std::unexpected(any.error());
-  return *any ? carry_out(wish) : Result<std::size_t>(0);
+  const Result<std::optional<UtcTime>> oldest = parts_.oldest_day();
+  if (!oldest) return std::unexpected(oldest.error());
+  if (!*oldest || **oldest >= *wish.before) return 0;
+  wish.since = *oldest;
+  return carry_out(wish);
 }
 
 Task<void> Erasure::run() {
-  if (parts_.keep.count() == 0) co_return;
   for (;;) {
     std::function<void()> work = [this] {
       const auto done = carry_out_policy();

@@ -27,7 +27,8 @@ class Erasure {
     // How many secrets are gone; vault/subject_keys.h.
     std::function<Result<std::size_t>(const std::string& key)> forget_key;
     std::function<Result<std::size_t>(UtcTime time)> forget_days_before;
-    std::function<Result<bool>(UtcTime time)> any_day_before;
+    std::function<Result<std::optional<UtcTime>>()> oldest_day;
+    std::function<Result<void>()> wipe_traces;
     audit::ColumnBuilder& columns;
     Recorder& recorder;
     const Clock& clock;
@@ -47,6 +48,7 @@ class Erasure {
   struct Wish {
     std::optional<std::string> key;
     std::optional<UtcTime> before;
+    std::optional<UtcTime> since = {};  // no older day is there
     std::string actor;
     std::string ip;
   };

@@ -30,12 +30,15 @@ std::optional<std::uint64_t> parse_name(std::string_view name) {
   return parse_uint(name.substr(0, kNameDigits));
 }
 
-bool may_hold(const ColumnFile& file, const std::optional<std::string>& key,
-              std::optional<UtcTime> before) {
-  if (before && file.min_ms() >= before->time_since_epoch().count()) return false;
-  if (!key) return true;
+// Stands in the folder while something is being forgotten.
+constexpr char kForgetting[] = "forgetting";
+
+bool may_hold(const ColumnFile& file, const ColumnBuilder::Forgotten& what) {
+  if (what.before && file.min_ms() >= what.before->time_since_epoch().count()) return false;
+  if (what.since && file.max_ms() < what.since->time_since_epoch().count()) return false;
+  if (!what.key || what.key->contains(':')) return true;  // not a key: an administrator
   const auto keys = file.dictionary(Column::kKey);
-  return !keys || keys->find(*key).has_value();
+  return !keys || keys->find(*what.key).has_value();
 }
 
 std::string records(std::uint64_t from, std::uint64_t end) {
@@ -73,6 +76,7 @@ Result<void> ColumnBuilder::begin() {
     }
   }
   load_files();
+  if (const auto done = finish_forgetting(); !done) return done;
   auto begun = begin_live();
   if (begun) publish();
   return begun;
@@ -106,13 +110,13 @@ void ColumnBuilder::load_files() {
     }
     log::warn("columns.damaged", {{"file", name}, {"reason", file.error().what}});
     ++counters_.rebuilt;
-    remove_file(*first);
+    (void)remove_file(*first);
   }
 }
 
-void ColumnBuilder::remove_file(std::uint64_t first_seq) {
-  if (!lock_) return;
-  (void)disk_->remove(column_directory(journal_) + "/" + column_file_name(first_seq));
+Result<void> ColumnBuilder::remove_file(std::uint64_t first_seq) {
+  if (!lock_) return {};
+  return disk_->remove(column_directory(journal_) + "/" + column_file_name(first_seq));
 }
 
 // Where the files end the live part begins. The state of open intents at that place comes from the
@@ -129,7 +133,7 @@ Result<void> ColumnBuilder::begin_live() {
       start = sealed_.rbegin()->second->end_seq();
     } else {
       log::warn("columns.of_another_log", {{"files", std::uint64_t{sealed_.size()}}});
-      for (const auto& [first, file] : sealed_) remove_file(first);
+      for (const auto& [first, file] : sealed_) (void)remove_file(first);
       sealed_.clear();
     }
   }
@@ -161,25 +165,46 @@ void ColumnBuilder::take(const Record& record, ColumnWriter& writer) const {
   writer.append_unknown(line_time(record.line).value_or(last));
 }
 
-Result<void> ColumnBuilder::forget(const std::optional<std::string>& key,
-                                   std::optional<UtcTime> before) {
+Result<void> ColumnBuilder::begin_forgetting() {
+  if (!lock_) return {};
+  return replace_file(*disk_, column_directory(journal_), kForgetting, "1\n");
+}
+
+// What was begun and not ended: nobody knows what the files hold.
+Result<void> ColumnBuilder::finish_forgetting() {
+  const std::string directory = column_directory(journal_);
+  if (!disk_->size(directory + "/" + kForgetting)) return {};
+  log::warn("columns.forgetting_finished", {{"effect", "all columns are made anew"}});
+  for (const auto& [first, file] : sealed_) {
+    if (const auto done = remove_file(first); !done) return done;
+  }
+  sealed_.clear();
+  if (!lock_) return {};
+  Result<void> done = disk_->sync_directory(directory);
+  if (done) done = disk_->remove(directory + "/" + kForgetting);
+  return done;
+}
+
+Result<void> ColumnBuilder::forget(const Forgotten& what) {
   const std::lock_guard lock(mutex_);
   ++forgets_;
-  if (live_->rows() > 0) {
-    if (const auto done = seal(); !done) return done;
-  }
-  for (auto at = sealed_.begin(); at != sealed_.end();) {
-    if (!may_hold(*at->second, key, before)) {
+  Result<void> done;
+  if (live_->rows() > 0) done = seal();
+  for (auto at = sealed_.begin(); done && at != sealed_.end();) {
+    if (!may_hold(*at->second, what)) {
       ++at;
       continue;
     }
-    remove_file(at->first);
-    at = sealed_.erase(at);
+    done = remove_file(at->first);
+    if (done) at = sealed_.erase(at);
   }
+  const std::string directory = column_directory(journal_);
+  if (done && lock_) done = disk_->sync_directory(directory);
+  if (done && lock_) done = disk_->remove(directory + "/" + kForgetting);
   gaps_ = true;
   publish();
   wake_.notify_all();
-  return {};
+  return done;
 }
 
 // Are the files of this log? The time of the last record they have tells.
@@ -253,7 +278,7 @@ Result<void> ColumnBuilder::rebuild(std::uint64_t from, std::uint64_t end) {
       if (!kept) return std::unexpected(kept.error());
       const std::lock_guard lock(mutex_);
       if (forgets_ != before) {  // it may hold what is forgotten: read once more
-        if (kept->written) remove_file(kept->file->first_seq());
+        if (kept->written) (void)remove_file(kept->file->first_seq());
         gaps_ = true;
         return {};
       }
@@ -380,7 +405,7 @@ void ColumnBuilder::forget_pruned() {
   }
   while (!sealed_.empty() && sealed_.begin()->first < kept_from_) {
     if (sealed_.begin()->second->end_seq() > kept_from_) gaps_ = true;
-    remove_file(sealed_.begin()->first);
+    (void)remove_file(sealed_.begin()->first);
     sealed_.erase(sealed_.begin());
   }
 }
@@ -435,7 +460,7 @@ bool ColumnBuilder::drop_damaged() {
     }
     log::warn("columns.damaged", {{"file", at->second->name()}, {"reason", good.error().what}});
     ++counters_.rebuilt;
-    remove_file(at->first);
+    (void)remove_file(at->first);
     at = sealed_.erase(at);
   }
   if (sealed_.size() == before) return false;

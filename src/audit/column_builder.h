@@ -82,10 +82,16 @@ class ColumnBuilder {
     return answer_once(ask);
   }
 
-  // Fields were forgotten: files that may hold them are gone when this returns and are made again
-  // from the log. Answers say what is missing until that is done. Of `key`, or of all before a
-  // time.
-  Result<void> forget(const std::optional<std::string>& key, std::optional<UtcTime> before);
+  // Before anything is forgotten: a mark on the disk, so that a start after a crash trusts no file.
+  Result<void> begin_forgetting();
+  // Fields were forgotten: files that may hold them are gone when this returns, also after a power
+  // cut, and are made again from the log. Answers say what is missing until that is done. Takes the
+  // mark away. On failure the mark stays, and the next start drops every file.
+  struct Forgotten {
+    std::optional<std::string> key = {};  // an api_key_id; nothing: whoever's
+    std::optional<UtcTime> since = {}, before = {};
+  };
+  Result<void> forget(const Forgotten& what);
 
   struct Counters {
     std::uint64_t rows = 0, files = 0, rebuilt = 0, next_seq = 0;
@@ -113,7 +119,8 @@ class ColumnBuilder {
 
   Result<void> begin();
   void load_files();
-  void remove_file(std::uint64_t first_seq);
+  Result<void> remove_file(std::uint64_t first_seq);
+  Result<void> finish_forgetting();
   Result<void> begin_live();
   Result<bool> fits_the_log(std::uint64_t start);
   Result<void> fill_gaps();

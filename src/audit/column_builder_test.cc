@@ -141,18 +141,44 @@ TEST(ColumnBuilder, WhatIsForgottenIsInNoFile) {
   ASSERT_TRUE(addresses().contains("203.0.113.9")) << addresses();
   ASSERT_TRUE(disk.bytes(file_at(1)).contains("203.0.113.9"));
   sealer.forgotten = true;
-  ASSERT_TRUE(builder->forget("mai", std::nullopt));
+  ASSERT_TRUE(builder->forget({.key = "mai"}));
   EXPECT_TRUE(disk.bytes(file_at(1)).empty()) << "gone at once";
   EXPECT_FALSE(disk.bytes(file_at(301)).empty()) << "a file without the key stays";
   ASSERT_TRUE(builder->catch_up(450));
   EXPECT_TRUE(addresses().contains("erased"));
-  ASSERT_TRUE(builder->forget(std::nullopt, events.back().timestamp_utc + UtcTime::duration(1)));
+  ASSERT_TRUE(builder->forget({.before = events.back().timestamp_utc + UtcTime::duration(1)}));
   ASSERT_TRUE(builder->catch_up(450));
   EXPECT_FALSE(addresses().contains("203.0.113.9")) << addresses();
   for (const std::uint64_t first : {1, 101, 201, 301, 401}) {
     EXPECT_FALSE(disk.bytes(file_at(first)).contains("203.0.113.9")) << first;
   }
   EXPECT_TRUE(builder->snapshot()->missing.empty());
+}
+
+TEST(ColumnBuilder, WhatACrashCutOffIsForgottenAtTheNextStart) {
+  MemoryDisk disk;
+  std::vector<Event> events = random_events(3, 250);
+  for (Event& event : events) event.ip = "sealed:1:x";
+  put_log(disk, events, 130);
+  OneSealer sealer;
+  ColumnOptions options = kSmall;
+  options.sealer = &sealer;
+  {
+    auto builder = *ColumnBuilder::open(disk, "/j", options);
+    ASSERT_TRUE(builder->catch_up(250));
+    ASSERT_TRUE(builder->begin_forgetting());
+    sealer.forgotten = true;  // and the power goes
+  }
+  ASSERT_TRUE(disk.bytes(file_at(1)).contains("203.0.113.9"));
+  options.write = false;  // a command beside it trusts no file either
+  auto reading = *ColumnBuilder::open(disk, "/j", options);
+  EXPECT_TRUE(reading->snapshot()->files.empty());
+  options.write = true;
+  auto builder = *ColumnBuilder::open(disk, "/j", options);
+  EXPECT_TRUE(disk.bytes(file_at(1)).empty());
+  EXPECT_TRUE(disk.bytes("/j/col/forgetting").empty());
+  ASSERT_TRUE(builder->catch_up(250));
+  EXPECT_FALSE(disk.bytes(file_at(1)).contains("203.0.113.9"));
 }
 
 TEST_F(ColumnBuilderTest, ADamagedFileIsRefusedAndBuiltAgain) {

@@ -299,8 +299,9 @@ std::vector<Command> provable_commands() {
 std::vector<Command> detect_commands() {
   return {
       {.path = "replay",
-       .summary = "Run a past log through the detectors, in the time of its lines; findings as JSON "
-                  "lines. Exit 3: a high or critical one.",
+       .summary =
+           "Run a past log through the detectors, in the time of its lines; findings as JSON "
+           "lines. Exit 3: a high or critical one.",
        .arguments = {{"log", "JSON lines, oldest first; - for stdin.", true, {}, true}},
        .options = {{"baseline", "FILE", "Begin with what was learnt before (--save-state)."},
                    {"save-state", "FILE", "Keep what was learnt."},

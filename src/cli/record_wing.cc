@@ -52,7 +52,8 @@ std::unique_ptr<admin::Erasure> RecordWing::make_erasure(std::chrono::millisecon
   return std::make_unique<admin::Erasure>(admin::Erasure::Parts{
       .forget_key = [&keys](const std::string& key) { return keys.forget_subject(key); },
       .forget_days_before = [&keys](UtcTime time) { return keys.forget_days_before(time); },
-      .any_day_before = [&keys](UtcTime time) { return keys.any_day_before(time); },
+      .oldest_day = [&keys] { return keys.oldest_day(); },
+      .wipe_traces = [&keys] { return keys.wipe_traces(); },
       .columns = *columns_,
       .recorder = recorder_,
       .clock = ground_.clock,

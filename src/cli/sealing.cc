@@ -27,13 +27,24 @@ Result<std::unique_ptr<Sealing>> Sealing::open(const config::Config& config,
                                                audit::FileSystem& files, Missing missing) {
   if (!config.audit.enabled) return nullptr;
   const bool make = missing == Missing::kMake && !config.audit.seal_fields.empty();
-  const auto root = root_key(config.audit, files, make);
+  auto root = root_key(config.audit, files, false);
   if (!root) return std::unexpected(root.error());
-  if (!*root) return nullptr;
+  if (!*root && !make) return nullptr;
   auto sealing = std::make_unique<Sealing>();
   auto store = store::SqliteSubjectKeys::open(config.store);
   if (!store) return std::unexpected(store.error());
   sealing->store_ = std::move(*store);
+  if (!*root) {
+    const auto rows = sealing->store_->of_owner(vault::kRootOwner);
+    if (!rows) return std::unexpected(rows.error());
+    if (*rows) {
+      return fail(Code::kDenied, *config.audit.seal_key +
+                                     " is gone, and the store has secrets that only it opens; put "
+                                     "it back (docs/sealing.md)");
+    }
+    root = root_key(config.audit, files, true);
+    if (!root) return std::unexpected(root.error());
+  }
   auto keys = vault::SubjectKeys::make(**root, *sealing->store_);
   if (!keys) return std::unexpected(keys.error());
   sealing->keys_ = std::move(*keys);

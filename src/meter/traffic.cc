@@ -143,8 +143,8 @@ void Traffic::collect(MetricSink& sink) const {
     const std::string* key = slot.key.load(std::memory_order_acquire);
     if (key != nullptr) collect_key(sink, *key, slot.counts);
   }
-  collect_key(sink, "none", none_);
-  collect_key(sink, "other", other_);
+  collect_key(sink, "(none)", none_);
+  collect_key(sink, "(other)", other_);
   latency_.collect(sink, "sallyport_latency_seconds", "From a request's head to the answer's end.");
   first_token_.collect(sink, "sallyport_first_token_seconds",
                        "From a request's head to the first event of its stream.");

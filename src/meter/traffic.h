@@ -45,8 +45,8 @@ class TimeHistogram {
 };
 
 // Any thread; a finished call costs some ten relaxed additions and no lock. The first kKeysMax keys
-// that are seen have series of their own, what comes later is "other", calls without a valid key
-// are "none": a client cannot make series.
+// that are seen have series of their own, what comes later is "(other)", calls without a valid
+// key are "(none)", which no key can be called: a client cannot make series.
 class Traffic final : public Recorder, public MetricSource {
  public:
   static constexpr std::size_t kKeysMax = 250;

@@ -29,8 +29,11 @@ namespace sallyport::notify {
 struct Outgoing {
   std::uint64_t seq = 0;
   std::string id;    // "<origin>:<seq>": the same at every attempt, so that a receiver can tell
-  std::string line;  // as the log has it, without its newline
+  std::string line;  // as the log has it, without its newline; sealed fields are open
   Event event;       // the same, parsed
+  std::string sealed_line = {};  // as it lies in the log, where that differs
+  // What may lie on our disk: an erasure must not find an open field there.
+  const std::string& at_rest() const { return sealed_line.empty() ? line : sealed_line; }
 };
 using Batch = std::vector<Outgoing>;  // ascending seq, never empty
 

@@ -72,7 +72,7 @@ SinkWorker::Next SinkWorker::judge(const Verdict& verdict, Open& open) {
     if (one.index >= batch.size() || dead[one.index]) continue;
     dead[one.index] = true;
     const Outgoing& record = batch[one.index];
-    refused.push_back({record.seq, record.id, one.reason, record.line});
+    refused.push_back({record.seq, record.id, one.reason, record.at_rest()});
   }
   const std::size_t taken = taken_of(verdict, batch.size(), refused.size());
   if (!settle(std::move(refused), taken)) return Next::kWait;
@@ -138,7 +138,7 @@ SinkWorker::Next SinkWorker::halve(const Verdict& verdict, Open& open) {
   if (batch->size() == 1) {
     const std::string reason = verdict.why.empty() ? "too large for the receiver" : verdict.why;
     const Outgoing& record = batch->front();
-    refused_.push_back({record.seq, record.id, reason, record.line});
+    refused_.push_back({record.seq, record.id, reason, record.at_rest()});
     open.pop_front();
     return Next::kGoOn;
   }

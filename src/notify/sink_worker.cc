@@ -195,6 +195,7 @@ bool SinkWorker::take(const audit::Record& record) {
   if (house_.parts.sealer != nullptr && record.line.contains(kSealedMark)) {
     house_.parts.sealer->open(*event);
     append_event(out.line, *event);
+    out.sealed_line = record.line;
   } else {
     out.line = record.line;
   }

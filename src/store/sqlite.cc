@@ -187,6 +187,7 @@ Result<void> Sqlite::connect(Missing missing) {
   const Result<void> logged = switch_to_wal();
   if (!logged) return logged;
   const char* const pragmas[] = {"PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
+                                 "PRAGMA secure_delete = ON",  // what is forgotten is gone
                                  "PRAGMA trusted_schema = OFF"};
   for (const char* pragma : pragmas) {
     const Result<void> done = run(pragma);

@@ -65,26 +65,25 @@ Result<std::size_t> SqliteSubjectKeys::remove(const char* sql, std::string_view 
   const std::lock_guard lock(mutex_);
   const Result<Sqlite*> database = this->database();
   if (!database) return std::unexpected(database.error());
-  if (const auto done = (*database)->run("PRAGMA secure_delete = ON"); !done) {
-    return std::unexpected(done.error());
-  }
-  {
-    const auto statement = (*database)->prepare(sql);
-    if (!statement) return std::unexpected(statement.error());
-    const Result<void> done = (*statement)->bind(1, name).run();
-    if (!done) return std::unexpected(done.error());
-  }
-  const auto gone = static_cast<std::size_t>((*database)->changes());
+  const auto statement = (*database)->prepare(sql);
+  if (!statement) return std::unexpected(statement.error());
+  const Result<void> done = (*statement)->bind(1, name).run();
+  if (!done) return std::unexpected(done.error());
+  return static_cast<std::size_t>((*database)->changes());
+}
+
+Result<void> SqliteSubjectKeys::wipe_traces() {
+  const std::lock_guard lock(wiping_);
+  const Result<Sqlite*> database = Sqlite::reopen(wiper_, path_);
+  if (!database) return std::unexpected(database.error());
   const auto checkpoint = (*database)->prepare("PRAGMA wal_checkpoint(TRUNCATE)");
   if (!checkpoint) return std::unexpected(checkpoint.error());
   const Result<bool> row = (*checkpoint)->step();
   if (!row) return std::unexpected(row.error());
-  if (*row && (*checkpoint)->integer(0) != 0) {
-    return fail(
-        Code::kUnavailable,
-        "forgotten, but the store's write-ahead log is in use and keeps a trace; ask again");
-  }
-  return gone;
+  if (!*row || (*checkpoint)->integer(0) == 0) return {};
+  return fail(Code::kUnavailable,
+              "forgotten, but the store's write-ahead log is in use and keeps a trace; it is tried "
+              "again within the hour");
 }
 
 Result<std::size_t> SqliteSubjectKeys::forget(std::string_view owner) {
@@ -95,14 +94,18 @@ Result<std::size_t> SqliteSubjectKeys::forget_days_before(std::string_view day) 
   return remove("DELETE FROM subject_keys WHERE owner >= 'day:' AND owner < 'day:' || ?1", day);
 }
 
-Result<bool> SqliteSubjectKeys::any_day_before(std::string_view day) {
+Result<std::optional<std::string>> SqliteSubjectKeys::oldest_day() {
   const std::lock_guard lock(mutex_);
-  const auto found = find(
-      "SELECT owner, id, wrapped FROM subject_keys WHERE owner >= 'day:' AND owner < 'day:' || ?1 "
-      "LIMIT 1",
-      day);
-  if (!found) return std::unexpected(found.error());
-  return found->has_value();
+  const Result<Sqlite*> database = this->database();
+  if (!database) return std::unexpected(database.error());
+  const auto query = (*database)->prepare(
+      "SELECT min(owner) FROM subject_keys WHERE owner >= 'day:' AND owner < 'day;'");
+  if (!query) return std::unexpected(query.error());
+  const Result<bool> row = (*query)->step();
+  if (!row) return std::unexpected(row.error());
+  const auto owner = *row ? (*query)->maybe_text(0) : std::nullopt;
+  if (!owner) return std::nullopt;
+  return owner->substr(4);
 }
 
 }  // namespace sallyport::store

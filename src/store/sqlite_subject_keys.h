@@ -25,7 +25,8 @@ class SqliteSubjectKeys final : public vault::SubjectKeyStore {
   Result<vault::StoredSecret> put_new(const vault::StoredSecret& secret) override;
   Result<std::size_t> forget(std::string_view owner) override;
   Result<std::size_t> forget_days_before(std::string_view day) override;
-  Result<bool> any_day_before(std::string_view day) override;
+  Result<std::optional<std::string>> oldest_day() override;
+  Result<void> wipe_traces() override;
 
  private:
   explicit SqliteSubjectKeys(std::string path);
@@ -36,6 +37,8 @@ class SqliteSubjectKeys final : public vault::SubjectKeyStore {
   const std::string path_;
   std::mutex mutex_;
   std::unique_ptr<Sqlite> database_;
+  std::mutex wiping_;
+  std::unique_ptr<Sqlite> wiper_;  // a connection of its own, so that nobody waits for it
 };
 
 }  // namespace sallyport::store

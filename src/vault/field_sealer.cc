@@ -26,10 +26,20 @@ constexpr Row kRows[] = {
     {"network", [](Event& e) { return e.network ? &*e.network : nullptr; }},
 };
 
-// Who acted on a key is not that key's to forget. Names of keys have no colon.
+// Who acted on a key is not that key's to forget, but for who came for it with an identity token.
+// Names of keys have no colon.
 std::string subject_of(const Event& event) {
-  if (event.kind == Kind::kAdmin) return "actor:" + event.actor.value_or("");
+  const std::string actor = event.actor.value_or("");
+  if (event.kind == Kind::kAdmin && !actor.starts_with("identity:")) return "actor:" + actor;
   return event.api_key_id.value_or("");
+}
+
+// At most kPlainBytesMax, never half a UTF-8 character.
+std::string_view short_enough(std::string_view text) {
+  if (text.size() <= kPlainBytesMax) return text;
+  std::size_t end = kPlainBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
 }
 
 bool is_sealed(std::string_view text) {
@@ -52,8 +62,7 @@ std::string FieldSealer::sealed(std::string_view field, const std::string& text,
   const std::string day = day_of(event.timestamp_utc);
   const auto key = keys_.for_sealing(subject_of(event), day);
   if (key) {
-    const std::string_view plain = std::string_view(text).substr(0, kPlainBytesMax);
-    const auto bytes = aead_seal(*key->key, plain, field);
+    const auto bytes = aead_seal(*key->key, short_enough(text), field);
     if (bytes) {
       return std::string(kSealedMark) + key->id + ':' + day + ':' + base64url_encode(*bytes);
     }

@@ -14,8 +14,6 @@ namespace sallyport::vault {
 namespace {
 
 constexpr std::size_t kSecretBytes = 32, kIdLength = 16;
-constexpr char kRootOwner[] =
-    "root";  // a secret that only tells whether the root key is the right one
 
 // HMAC-SHA-256 (RFC 2104) of a label and `text` under `key`.
 Result<Secret> mac(const Secret& key, std::string_view label, std::string_view text) {
@@ -158,6 +156,15 @@ Result<std::size_t> SubjectKeys::forget_subject(std::string_view subject) {
   const std::lock_guard lock(mutex_);
   drop_cache();
   return store_.forget(subject_owner(subject));
+}
+
+Result<std::optional<UtcTime>> SubjectKeys::oldest_day() {
+  const Result<std::optional<std::string>> day = store_.oldest_day();
+  if (!day) return std::unexpected(day.error());
+  if (!*day || (*day)->size() != 8) return std::nullopt;
+  const std::string& text = **day;
+  return parse_utc(text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6) +
+                   "T00:00:00.000Z");
 }
 
 Result<std::size_t> SubjectKeys::forget_days_before(UtcTime time) {

@@ -36,11 +36,16 @@ class SubjectKeyStore {
   virtual Result<std::optional<StoredSecret>> of_id(std::string_view id) = 0;
   // What is stored for the owner afterwards: another process may have been first.
   virtual Result<StoredSecret> put_new(const StoredSecret& secret) = 0;
-  // Gone for good, also from free pages and the write-ahead log. How many there were.
+  // How many there were. Their traces in the write-ahead log stay until wipe_traces().
   virtual Result<std::size_t> forget(std::string_view owner) = 0;
   virtual Result<std::size_t> forget_days_before(std::string_view day) = 0;  // "20261125"
-  virtual Result<bool> any_day_before(std::string_view day) = 0;
+  virtual Result<std::optional<std::string>> oldest_day() = 0;
+  // May wait two seconds for others that read; nothing else of the store waits for it.
+  virtual Result<void> wipe_traces() = 0;
 };
+
+inline constexpr char kRootOwner[] =
+    "root";  // a secret that only tells whether the root key is right
 
 std::string day_of(UtcTime time);  // "20261125", UTC
 
@@ -62,10 +67,11 @@ class SubjectKeys {
   // kNotFound: forgotten.
   Result<std::shared_ptr<const Secret>> for_opening(std::string_view id, std::string_view day);
 
-  // Both return how many secrets are gone.
+  // Both return how many secrets are gone, and wipe no traces yet.
   Result<std::size_t> forget_subject(std::string_view subject);
   Result<std::size_t> forget_days_before(UtcTime time);
-  Result<bool> any_day_before(UtcTime time) { return store_.any_day_before(day_of(time)); }
+  Result<std::optional<UtcTime>> oldest_day();  // of those that are not forgotten
+  Result<void> wipe_traces() { return store_.wipe_traces(); }
 
  private:
   SubjectKeys(Secret root, SubjectKeyStore& store) : root_(std::move(root)), store_(store) {}

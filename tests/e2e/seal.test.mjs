@@ -74,6 +74,11 @@ test("what lies sealed is shown to whoever may look, and forgotten for good", on
     assert.match(await house.command("audit", "erase", "--before", "1m"), /nothing of it/);
     assert.equal((await house.calls("--ip", his)).length, 21);
 
+    // Where an administrator acted from: not in the key's name.
+    const remote = await fetch(`${house.adminURL}/health/liveliness`);
+    assert.equal(remote.status, 200);
+    assert.match(await house.command("audit", "erase", "--key", "actor:nobody"), /nothing of it/);
+
     // The key goes on, under a new secret.
     assert.equal((await call(house, mai, hers)).status, 200);
     assert.equal((await house.calls("--ip", hers)).length, 1);
