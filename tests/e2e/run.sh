@@ -6,4 +6,4 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export SALLYPORT_BIN=${SALLYPORT_BIN:-$here/../../build/release/sallyport}
 node=${NODE:-$here/../../.deps/bin/node}
-exec "$node" --test --test-concurrency=1 --test-timeout=240000 "$@" "$here"/*.test.mjs
+exec "$node" --test --test-concurrency=1 --test-timeout=480000 "$@" "$here"/*.test.mjs

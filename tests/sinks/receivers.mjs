@@ -75,7 +75,7 @@ class Receiver {
 
   async close() {
     for (const socket of this.open) socket.destroy();
-    await new Promise((closed) => this.server.close(closed));
+    if (this.server) await new Promise((closed) => this.server.close(closed));
   }
 
   complain(what) {

@@ -10,4 +10,4 @@ node=${NODE:-$here/../../.deps/bin/node}
 if [ "$#" = 0 ]; then set -- sinks otlp real_servers shipped_files; fi
 files=()
 for name in "$@"; do files+=("$here/$name.test.mjs"); done
-exec "$node" --test --test-concurrency=1 --test-timeout=240000 "${files[@]}"
+exec "$node" --test --test-concurrency=1 --test-timeout=480000 "${files[@]}"
