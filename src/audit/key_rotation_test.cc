@@ -9,7 +9,9 @@
 
 #include "audit/accept_state.h"
 #include "audit/journal.h"
+#include "audit/min_index.h"
 #include "audit/provable_log_for_test.h"
+#include "audit/prune.h"
 #include "audit/stopping_files_for_test.h"
 #include "audit/verify.h"
 
@@ -37,15 +39,21 @@ class LogOnDisk {
         : keeper(TreeKeeper::open(log.config, files, log.clock)),
           journal(Journal::open(log.config, log.clock, log.good)) {}
     ~Life() { (*journal)->stop(); }
-    bool sign(int records) {
+    void write(Event event) {
+      std::promise<void> written;
+      (*journal)->record(std::move(event), Durability::kSynced,
+                         [&written](const auto&) { written.set_value(); });
+      written.get_future().wait();
+    }
+    void add(int records) {
       for (int i = 0; i < records; ++i) {
         Event event;
         event.timestamp_utc = SystemClock().now();
-        std::promise<void> written;
-        (*journal)->record(std::move(event), Durability::kSynced,
-                           [&written](const auto&) { written.set_value(); });
-        written.get_future().wait();
+        write(std::move(event));
       }
+    }
+    bool sign(int records) {
+      add(records);
       return (*keeper)->step(**journal, true);
     }
     Result<std::unique_ptr<TreeKeeper>> keeper;
@@ -101,6 +109,59 @@ TEST(KeyRotation, KilledAtAnyStepItIsFinishedByTheNextLife) {
     }
     ASSERT_LT(changes, 500u);
   }
+}
+
+// While a rotation's record becomes durable, others are written behind it.
+class BusyJournal final : public Recorder {
+ public:
+  BusyJournal(LogOnDisk::Life& life, int records) : life_(life), records_(records) {}
+  void record(Event event, Durability, Done done) override {
+    life_.write(std::move(event));
+    const std::uint64_t seq = life_.journal.value()->durable_seq();
+    life_.add(std::exchange(records_, 0));
+    if (done) done(seq);
+  }
+  std::uint64_t durable_seq() const override { return life_.journal.value()->durable_seq(); }
+  bool accepting() const override { return true; }
+
+ private:
+  LogOnDisk::Life& life_;
+  int records_;
+};
+
+// The record of the rotation lies before the checkpoint at which the key took over: a prune may end
+// between the two.
+TEST(KeyRotation, APruneThatTakesItsRecordLeavesTheLogWhole) {
+  LogOnDisk log;
+  std::uint64_t pruned = 0;
+  {
+    LogOnDisk::Life life(log, log.good);
+    ASSERT_TRUE(life.keeper && life.journal);
+    ASSERT_TRUE(life.sign(3));
+    (*life.keeper)->rotate_key("local:alice", [](const auto&) {});
+    BusyJournal busy(life, 900);
+    ASSERT_TRUE((*life.keeper)->step(busy, true)) << "the record, and its segment is filled";
+    ASSERT_TRUE(life.sign(1)) << "the new key took over";
+    const auto report = prune(log.good, **life.journal, log.clock,
+                              {.journal = log.config.path,
+                               .before = log.clock.now() + std::chrono::hours(1),
+                               .keep_from = {},
+                               .sign =
+                                   [&life](std::uint64_t) {
+                                     return (*life.keeper)->step(**life.journal, true)
+                                                ? Result<void>()
+                                                : fail(Code::kUnavailable, "");
+                                   },
+                               .policy = "test",
+                               .actor = "test"});
+    ASSERT_TRUE(report) << report.error().what;
+    pruned = report->min_index;
+  }
+  const auto terms = KeyHistory::read(log.good, log.config.path)->terms();
+  ASSERT_EQ(terms.size(), 2u);
+  ASSERT_GT(pruned, 5u) << "the record is gone";
+  ASSERT_LT(pruned, terms[1].from) << "the checkpoint lies behind the prune";
+  log.expect_whole("");
 }
 
 TEST(AcceptState, KilledAtAnyStepItIsDoneByAskingAgain) {
@@ -212,6 +273,66 @@ TEST(ForgedRotation, AsAnActOfAnOperatorIsRefusedByTheState) {
   MemoryDisk& disk = const_cast<MemoryDisk&>(log.disk);
   EXPECT_EQ(verify(disk, "/j")->accepted_keys, 1u) << "the journal alone cannot tell";
   EXPECT_FALSE(verify(disk, "/j", {.last_signed = log.config.last_signed})->ok());
+}
+
+// The same log where an operator did it: the key 's' was lost after 600 records, and 'e' accepted.
+struct AcceptedLog {
+  AcceptedLog() {
+    sign(config, 600);
+    Event event;
+    event.action = "audit_state_accepted";
+    event.detail = R"({"new":")" + key('e') + R"(","size":600})";
+    record(event);
+    auto state = **LastSigned::read(disk, *config.last_signed);
+    state.key = key('e');
+    disk.put(*config.last_signed, state.text());
+    disk.put("/j/vkeys", key('s') + " 0 600\n" + key('e') + " 600 -\n");
+    config.signing_seed = seed_for_test('e');
+    sign(config, 100);
+    lines.seal();
+    sign(config, 100);
+  }
+  void prune() {
+    Event event;
+    event.action = "audit_pruned";
+    event.detail = R"({"min_index":701})";
+    record(event);
+    sign(config, 1);
+    EXPECT_TRUE(write_min_index(disk, "/j", {701, 802}));
+    EXPECT_TRUE(disk.remove("/j/seg/" + segment_name(1)));
+  }
+  void record(Event& event) {
+    event.timestamp_utc =
+        UtcTime(std::chrono::milliseconds(1'764'000'000'000 + lines.durable_seq()));
+    event.kind = Kind::kAction;
+    lines.record(event, Durability::kSynced, {});
+  }
+  void sign(const Config& with, std::uint64_t records) {
+    const auto keeper = TreeKeeper::open(with, disk, clock);
+    ASSERT_TRUE(keeper) << keeper.error().what;
+    lines.add(records);
+    EXPECT_TRUE((*keeper)->step(lines, true));
+  }
+  std::string key(char c) const {
+    return SigningKey::make(config.origin, *decode_seed(*seed_for_test(c)))->verifier().text();
+  }
+  MemoryDisk disk;
+  ManualClock clock{*parse_utc("2026-11-24T12:00:00.000Z")};
+  Config config = provable_config_for_test();
+  LinesForTest lines{disk};
+};
+
+// Where its record was pruned the state alone vouches for an accepted key, and it is counted.
+TEST(AcceptState, AnAcceptedKeyWhoseRecordWasPrunedIsCounted) {
+  AcceptedLog accepted;
+  MemoryDisk& disk = accepted.disk;
+  const VerifyOptions with_state{.last_signed = accepted.config.last_signed};
+  EXPECT_EQ(verify(disk, "/j", with_state)->accepted_keys, 1u);
+  accepted.prune();
+  const auto report = verify(disk, "/j", with_state);
+  for (const Problem& problem : report->problems) ADD_FAILURE() << problem.what;
+  EXPECT_EQ(report->accepted_keys, 1u);
+  EXPECT_FALSE(verify(disk, "/j")->ok()) << "in a copy without the state nothing vouches for it";
 }
 
 TEST(ForgedRotation, IsNotSignedOn) {

@@ -35,7 +35,7 @@ struct VerifyReport {
   std::uint64_t signed_size = 0;   // of the newest checkpoint
   std::uint64_t checkpoints = 0;   // that were checked
   // Keys that an operator brought with accept-state: no key before vouches for them, only the
-  // last-signed state, or somebody who knows better.
+  // last-signed state, or somebody who knows better. Also those whose record was pruned.
   std::uint64_t accepted_keys = 0;
   std::uint64_t problems_found = 0;
   std::vector<Problem> problems;  // the first kProblemsMax
@@ -49,7 +49,8 @@ struct VerifyReport {
 struct VerifyOptions {
   int threads = 1;
   std::optional<std::string> last_signed = {};  // where the state is kept, when it is at hand
-  std::vector<VerifierKey> keys = {};           // believe these alone; empty: those of the log
+  // Believe these alone, and no log without a checkpoint under one of them; empty: those of the log.
+  std::vector<VerifierKey> keys = {};
   std::function<void(std::uint64_t bytes, std::uint64_t of)> progress = {};
 };
 
@@ -57,7 +58,7 @@ struct VerifyOptions {
 // with at most one outcome, each intent before it; the tiles, every checkpoint ever signed, its
 // signatures, and the last-signed state, against the records; that each key was brought by the one
 // before it, and that what is missing at the beginning was pruned by a signed record. Also while
-// the log is being written.
+// the log is being written, and beside a prune: then it may begin again, and so may `progress`.
 // kNotFound: no journal.
 Result<VerifyReport> verify(FileSystem& files, const std::string& journal,
                             const VerifyOptions& options = {});

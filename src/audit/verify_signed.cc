@@ -157,6 +157,10 @@ Signed check_signed(FileSystem& files, const std::string& journal, const VerifyO
     std::this_thread::sleep_for(kBetweenLooks);
   }
   check_notes(now, options, report);
+  // Who strips a log of all that was signed must not make it one that was never signed.
+  if (!options.keys.empty() && now.notes.empty()) {
+    report.problem(0, "nothing is signed by a key that you believe: there is no checkpoint");
+  }
   for (const std::string& note : now.notes) {
     const auto checkpoint = checkpoint_of(note);
     if (!checkpoint) continue;  // told already

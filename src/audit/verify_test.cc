@@ -188,6 +188,18 @@ TEST(Verify, APinnedKeyAloneIsBelieved) {
   EXPECT_FALSE(verify(log.disk, "/j", {.keys = {key('x')}})->ok());
 }
 
+TEST(Verify, WhoPinsAKeyIsNotToldOfALogThatWasNeverSigned) {
+  Log log;
+  const auto key = SigningKey::make(log.config.origin, *decode_seed(*seed_for_test('s')));
+  // All that was signed is stripped, and there is no state to know better.
+  for (const char* path : {"/j/checkpoint", "/j/vkeys", "/j/origin"}) {
+    ASSERT_TRUE(log.disk.remove(path)) << path;
+  }
+  ASSERT_TRUE(log.disk.remove(kNotes));
+  EXPECT_TRUE(verify(log.disk, "/j")->ok()) << "nothing says that it was ever signed";
+  EXPECT_FALSE(verify(log.disk, "/j", {.keys = {key->verifier()}})->ok());
+}
+
 void record_prune(Log& log, std::uint64_t min_index) {
   Event event;
   event.timestamp_utc = UtcTime(std::chrono::milliseconds(1'764'000'000'900));
@@ -252,6 +264,77 @@ TEST(Verify, WhoeverWritesMinIndexPrunesNothing) {
     EXPECT_FALSE(log.verify()->ok()) << c.why;
     EXPECT_FALSE(TreeKeeper::open(log.config, log.disk, log.clock)) << c.why;
   }
+}
+
+// A disk on which something happens at the moment when a file is first read, or a folder listed.
+class DiskWithEvent final : public FileSystem {
+ public:
+  DiskWithEvent(MemoryDisk& disk, std::string path, std::function<void()> event)
+      : disk_(disk), path_(std::move(path)), event_(std::move(event)) {}
+  bool happened() const { return !event_; }
+
+  Result<std::vector<std::string>> list(const std::string& directory) override {
+    meet(directory);
+    return disk_.list(directory);
+  }
+  Result<std::string> read(const std::string& path, std::size_t bytes_max) override {
+    return read_at(path, 0, bytes_max);
+  }
+  Result<std::string> read_at(const std::string& path, std::uint64_t offset,
+                              std::size_t bytes_max) override {
+    meet(path);
+    return disk_.read_at(path, offset, bytes_max);
+  }
+  Result<std::uint64_t> size(const std::string& path) override { return disk_.size(path); }
+  // Nothing else is asked of a disk by who only reads.
+  Result<void> make_directory(const std::string&) override { return refused(); }
+  Result<std::unique_ptr<SegmentFile>> create(const std::string&) override { return refused(); }
+  Result<std::unique_ptr<SegmentFile>> open(const std::string&) override { return refused(); }
+  Result<void> rename(const std::string&, const std::string&) override { return refused(); }
+  Result<void> remove(const std::string&) override { return refused(); }
+  Result<void> remove_directory(const std::string&) override { return refused(); }
+  Result<void> sync_directory(const std::string&) override { return refused(); }
+  Result<std::unique_ptr<Lock>> lock(const std::string&) override { return refused(); }
+
+ private:
+  static std::unexpected<Error> refused() { return fail(Code::kDenied, "only read"); }
+  void meet(const std::string& path) {
+    if (path == path_ && event_) std::exchange(event_, {})();
+  }
+  MemoryDisk& disk_;
+  std::string path_;
+  std::function<void()> event_;
+};
+
+TEST(Verify, APruneBesideItIsNoDamage) {
+  for (const std::string& path :
+       {std::string("/j/min_index"), std::string("/j/vkeys"), kNotes, std::string("/j/checkpoint"),
+        std::string("/j/seg"), "/j/seg/" + segment_name(1), "/j/seg/" + segment_name(301)}) {
+    Log log;
+    DiskWithEvent disk(log.disk, path, [&log] {
+      record_prune(log, 300);
+      sign(log);
+      ASSERT_TRUE(write_min_index(log.disk, "/j", {300, 901}));
+      ASSERT_TRUE(log.disk.remove(log.first));
+    });
+    const auto report = verify(disk, "/j", {.last_signed = log.config.last_signed});
+    EXPECT_TRUE(disk.happened()) << path;
+    ASSERT_TRUE(report) << path << ": " << report.error().what;
+    for (const Problem& problem : report->problems) ADD_FAILURE() << path << ": " << problem.what;
+    EXPECT_EQ(report->first_seq, path == "/j/seg/" + segment_name(301) ? 1u : 301u) << path;
+  }
+}
+
+TEST(Verify, WhoMovesTheBoundBesideItPrunesNothing) {
+  Log log;
+  DiskWithEvent disk(log.disk, "/j/seg/" + segment_name(1), [&log] {
+    ASSERT_TRUE(write_min_index(log.disk, "/j", {300, 900}));
+    ASSERT_TRUE(log.disk.remove(log.first));
+  });
+  const auto report = verify(disk, "/j", {.last_signed = log.config.last_signed});
+  EXPECT_TRUE(disk.happened());
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->ok());
 }
 
 TEST(Verify, AStateThatIsMissingIsTold) {
