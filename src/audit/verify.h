@@ -49,7 +49,8 @@ struct VerifyReport {
 struct VerifyOptions {
   int threads = 1;
   std::optional<std::string> last_signed = {};  // where the state is kept, when it is at hand
-  // Believe these alone, and no log without a checkpoint under one of them; empty: those of the log.
+  // Believe these alone, and no log without a checkpoint under one of them; empty: those of the
+  // log.
   std::vector<VerifierKey> keys = {};
   std::function<void(std::uint64_t bytes, std::uint64_t of)> progress = {};
 };
