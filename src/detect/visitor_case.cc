@@ -116,6 +116,7 @@ void VisitorCase::count(const Sighting& s, const KeyState& key, const Peers& pee
 Maybe VisitorCase::visit(const Sighting& s, KeyState& key, const Peers& peers, const Config& config,
                          double extra) {
   if (!open(s.now)) begin(s, key);
+  acts_ = acts_ || extra != 0;
   count(s, key, peers);
   if (requests_ < 3 && extra == 0) return std::nullopt;
 
@@ -202,7 +203,8 @@ void VisitorCase::add_context(Sum& sum, Verdict& verdict, const Sighting& s,
   if (abroad_ && home_before_ != 0) {
     const Second gap = opened_ - home_before_;
     if (gap < 2 * kHour) add("soon_after_home", 1.2);
-    if (gap > 4 * kHour && alternations_ == 0 && !key.machine(s.now)) add("time_to_travel", -0.8);
+    if (gap > 4 * kHour && alternations_ == 0 && !acts_ && !key.machine(s.now))
+      add("time_to_travel", -0.8);
   }
 }
 
@@ -230,7 +232,7 @@ double VisitorCase::volume(const Sighting& s, KeyState& key) {
       most = std::max(most, 1.0 + 2 * std::log(static_cast<double>(amount / record)));
     }
   }
-  const double value = std::clamp(most, -0.7, 5.0);
+  const double value = std::clamp(most, acts_ ? 0.0 : -0.7, 5.0);
   return value * std::min(1.0, 0.25 + 0.75 * requests_ / 12.0);
 }
 

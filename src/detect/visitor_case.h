@@ -71,6 +71,7 @@ class VisitorCase {
   std::uint32_t asn_count_ = 0, country_count_ = 0, network_count_ = 0, model_count_ = 0;
   std::uint32_t strange_purposes_ = 0, strange_endpoints_ = 0;
   bool abroad_ = false, own_operator_ = true, in_datacentre_ = false, by_asn_ = false;
+  bool acts_ = false;  // of an administrator: rare, so that pauses and amounts say nothing
 };
 
 }  // namespace sallyport::detect
