@@ -216,8 +216,8 @@ TEST_F(WorkerTest, ABadRecordInABatchOfItsOwnIsGivenUpWhenTheNextIsTaken) {
       [](const Batch& batch) { return batch[0].seq == 1 ? refuse_all(batch) : Verdict{}; });
   log.refused(1);
   auto life = start();
-  ASSERT_TRUE(receiver.wait([&] { return life->worker.status().refused == 1; }));
-  EXPECT_EQ(life->worker.status().state, State::kWaiting);
+  ASSERT_TRUE(receiver.wait([&] { return life->worker.status().state == State::kWaiting; }));
+  EXPECT_EQ(life->worker.status().refused, 1u);
   EXPECT_EQ(life->worker.durable_next_seq(), 1u);
   EXPECT_EQ(life->worker.status().behind, 1u);
   EXPECT_EQ(life->worker.status().dead, 0u);
@@ -225,8 +225,9 @@ TEST_F(WorkerTest, ABadRecordInABatchOfItsOwnIsGivenUpWhenTheNextIsTaken) {
   life = start();
   ASSERT_TRUE(receiver.wait([&] { return life->worker.status().refused == 1; }));
   log.refused(1);
-  ASSERT_TRUE(receiver.wait([&] { return life->worker.durable_next_seq() == 3; }));
-  EXPECT_EQ(life->worker.status().state, State::kRunning);
+  ASSERT_TRUE(receiver.wait([&] {
+    return life->worker.durable_next_seq() == 3 && life->worker.status().state == State::kRunning;
+  }));
   EXPECT_EQ(life->worker.status().dead, 1u);
   EXPECT_EQ(life->worker.status().refused, 0u);
   EXPECT_TRUE(letters().contains(R"(:1","reason":"answered 400")")) << letters();
