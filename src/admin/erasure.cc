@@ -13,6 +13,7 @@ namespace sallyport::admin {
 namespace {
 
 constexpr std::int64_t kLookMs = 3'600'000;
+constexpr std::size_t kNameBytesMax = 256;
 constexpr char kEndpoint[] = "POST /admin/v1/audit/erase";
 
 // Secrets of days are whole days in UTC.
@@ -72,7 +73,10 @@ Task<net::ServerResponse> Erasure::erase(AdminRequest request) {
     }
   }
   const bool one = wish->key.has_value() != wish->before.has_value();
-  if (!understood || !one || (wish->key && wish->key->empty())) {
+  // A name, not a key: what stands here is recorded.
+  const bool named = !wish->key || (!wish->key->empty() && wish->key->size() <= kNameBytesMax &&
+                                    !wish->key->starts_with("sk-"));
+  if (!understood || !one || !named) {
     co_return error_answer(400, "invalid_body",
                            "Send {\"key\":NAME} or {\"before\":TIME}, one of them.");
   }

@@ -181,8 +181,8 @@ TEST(Ocsf, EveryKindIsAnEventOfTheSchema) {
       {"the provider", bad_news, 99, 2, 4},
       {"a finding", told(Kind::kFinding, ""), 200401, 1, 5},
       {"an incident begins", told(Kind::kIncident, "incident.opened"), 200401, 1, 5},
-      {"it grows", told(Kind::kIncident, "incident.raised"), 200402, 1, 5},
-      {"it is over", told(Kind::kIncident, "incident.resolved"), 200403, 1, 5},
+      {"it grows", told(Kind::kIncident, "incident.changed"), 200402, 1, 5},
+      {"it is over", told(Kind::kIncident, "incident.ended"), 200403, 1, 5},
   };
   for (const OcsfCase& test : cases) {
     SCOPED_TRACE(test.why);

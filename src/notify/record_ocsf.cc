@@ -60,9 +60,9 @@ Mapped map(const Event& event) {
     case Kind::kFinding:
       return {kDetection, kCreate};
     case Kind::kIncident:
-      return {kDetection, event.action == "incident.opened"     ? kCreate
-                          : event.action == "incident.resolved" ? kClose
-                                                                : kUpdate};
+      return {kDetection, event.action == "incident.opened"  ? kCreate
+                          : event.action == "incident.ended" ? kClose
+                                                             : kUpdate};
     case Kind::kBreaker:
     case Kind::kProvider:
       break;

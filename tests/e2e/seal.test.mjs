@@ -52,6 +52,7 @@ test("what lies sealed is shown to whoever may look, and forgotten for good", on
 
     const before = await house.readJournal("checkpoint");
     await assert.rejects(house.command("audit", "erase"), /--key NAME or --before TIME/);
+    await assert.rejects(house.command("audit", "erase", "--key", mai), /400/, "a key is no name");
     assert.match(await house.command("audit", "erase", "--key", "mai"), /erased: 1 secret/);
     assert.match(await house.command("audit", "erase", "--key", "mai"), /nothing of it/);
     assert.deepEqual(await house.calls("--ip", hers), []);
@@ -66,7 +67,8 @@ test("what lies sealed is shown to whoever may look, and forgotten for good", on
     assert.match(await house.command("audit", "verify"), /whole/);
     assert.ok(before.length > 0);
 
-    const acts = (await house.records("--kind", "admin")).filter(({ action }) => action === "audit.erase");
+    const acts = (await house.records("--kind", "admin")).filter(({ action, detail }) => action === "audit.erase" && detail?.key);
+    assert.deepEqual(await filesWith(join(house.folder, "journal"), mai), [], "nor is a key recorded");
     assert.equal(acts.length, 2);
     assert.deepEqual(acts[0].detail, { key: "mai" });
 
