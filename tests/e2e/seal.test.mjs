@@ -13,9 +13,13 @@ async function filesWith(folder, text) {
   const found = [];
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
-    const info = await stat(path);
-    if (info.isDirectory()) found.push(...await filesWith(path, text));
-    if (info.isFile() && (await readFile(path)).includes(text)) found.push(path);
+    try {
+      const info = await stat(path);
+      if (info.isDirectory()) found.push(...await filesWith(path, text));
+      if (info.isFile() && (await readFile(path)).includes(text)) found.push(path);
+    } catch (error) {
+      if (error.code !== "ENOENT") throw error; // replaced meanwhile: it has its own name by now
+    }
   }
   return found;
 }
